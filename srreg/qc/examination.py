@@ -1,0 +1,145 @@
+"""One subject, measured and drawn: what its page is made of, kept as JSON so that it is made once."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from srreg.dataset import SUFFIXES, Dataset, Participant
+from srreg.errors import DataError
+from srreg.files import read_json, write_text
+from srreg.qc import checks, figures
+from srreg.qc.case import Case
+from srreg.qc.figures import Strip
+from srreg.qc.finding import Finding, Verdict, worst
+from srreg.qc.history import without_folders
+from srreg.subject import checked_id
+
+# Raise it when figures or this file's layout change, so that kept ones are made anew.
+_LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found on one built subject.
+
+    Args:
+        key: of what it was made from; empty where that is not known, and then it is made again each time.
+        trouble: why it could not be examined; empty where it could.
+        grid: shape and voxel size, as text.
+        brain_ml, label_ml: volumes on the data set's grid.
+        odd_regions: labels whose volume is implausible.
+    """
+
+    subject: str
+    key: str
+    findings: tuple[Finding, ...] = ()
+    trouble: str = ""
+    grid: str = ""
+    brain_ml: float = 0.0
+    label_ml: tuple[tuple[int, float], ...] = ()
+    odd_regions: tuple[int, ...] = ()
+    strips: tuple[Strip, ...] = ()
+    thumbnail: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst finding; `fail` where nothing could be examined."""
+        return "fail" if self.trouble else worst(finding.verdict for finding in self.findings)
+
+
+def examine_subject(dataset: Dataset, participant: Participant, kept: Path) -> Examination:
+    """Measure and draw a subject, or take what was kept of the same voxels and the same checks.
+
+    Args:
+        dataset: where its files lie.
+        participant: a built subject.
+        kept: the folder where examinations are kept between reports.
+
+    A subject whose files cannot be read, or are not those that were built, gives an examination with its trouble.
+    """
+    key = ""
+    try:
+        path = kept / f"sub-{checked_id(participant.id)}.json"
+        check_sizes(dataset, participant.id)
+        key = examination_key(dataset, participant)
+        return load(path, key) or save(path, _examined(dataset, participant, key))
+    except DataError as error:
+        return Examination(participant.id, key, trouble=without_folders(str(error)))
+
+
+def examination_key(dataset: Dataset, participant: Participant) -> str:
+    """What an examination depends on: voxels, native volume, checks and layout.
+
+    Raises:
+        DataError: the label map's sidecar is missing or has no `SubjectKey`.
+    """
+    sidecar = dataset.file(participant.id, "labels", ".json")
+    subject_key = read_json(sidecar).get("SubjectKey")
+    if not isinstance(subject_key, str):
+        raise DataError(f"{sidecar.name}: has no SubjectKey; run srreg build again")
+    return f"{subject_key} {participant.brain_ml} {checks.VERSION}.{_LAYOUT}"
+
+
+def check_sizes(dataset: Dataset, subject_id: str) -> None:
+    """Refuse files that are not as long as their sidecars say: they were damaged since.
+
+    Raises:
+        DataError: a file or a sidecar is missing, or a size is another.
+    """
+    for kind in SUFFIXES:
+        path, sidecar = dataset.file(subject_id, kind), dataset.file(subject_id, kind, ".json")
+        expected = read_json(sidecar).get("Size")
+        found = path.stat().st_size if path.is_file() else None
+        if expected is None:
+            raise DataError(f"{sidecar}: has no Size; run srreg build again")
+        if found != expected:
+            there = "it is missing" if found is None else f"it has {found}"
+            raise DataError(f"{path}: was built with {expected} bytes, {there}; run srreg build again")
+
+
+def _examined(dataset: Dataset, participant: Participant, key: str) -> Examination:
+    case = Case(dataset.read(participant.id), participant.brain_ml)
+    drawing = figures.draw(case)
+    return Examination(
+        subject=participant.id,
+        key=key,
+        findings=tuple(checks.examine(case)),
+        grid=str(case.subject.mr.grid),
+        brain_ml=case.brain_ml,
+        label_ml=tuple(case.label_ml.items()),
+        odd_regions=tuple(checks.odd_regions(case)),
+        strips=drawing.strips,
+        thumbnail=drawing.thumbnail,
+    )
+
+
+def save(path: Path, examination: Examination) -> Examination:
+    """Keep an examination as JSON (nan as null)."""
+    record = asdict(examination)
+    for finding in record["findings"]:
+        finding["value"] = None if math.isnan(finding["value"]) else finding["value"]
+    write_text(path, json.dumps(record, allow_nan=False))
+    return examination
+
+
+def load(path: Path, key: str) -> Examination | None:
+    """What was kept, if it was made from the same; None where it was not, or cannot be read."""
+    try:
+        record = read_json(path)
+        return _from_record(record) if record.get("key") == key else None
+    except (DataError, TypeError, KeyError, ValueError):
+        return None
+
+
+def _from_record(record: dict[str, Any]) -> Examination:
+    findings = [{**f, "value": math.nan if f["value"] is None else f["value"]} for f in record["findings"]]
+    strips = [{**s, "letters": tuple(s["letters"]), "places_mm": tuple(s["places_mm"])} for s in record["strips"]]
+    kept = {
+        "findings": tuple(Finding(**f) for f in findings),
+        "strips": tuple(Strip(**s) for s in strips),
+        "odd_regions": tuple(record["odd_regions"]),
+        "label_ml": tuple((int(index), float(ml)) for index, ml in record["label_ml"]),
+    }
+    return Examination(**{**record, **kept})
