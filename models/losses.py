@@ -1,0 +1,95 @@
+"""What a training lowers: overlap of labels, smoothness of the field, likeness of images."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def one_hot(labels: Tensor, values: Sequence[int]) -> Tensor:
+    """One channel a value: 1 where the map has it, 0 elsewhere.
+
+    Args:
+        labels: [B, D, H, W], whole numbers of any integer type.
+        values: the channels, in order; other values end in no channel.
+
+    Returns:
+        [B, len(values), D, H, W] float32.
+    """
+    channels = torch.tensor(values, device=labels.device, dtype=labels.dtype).view(1, -1, 1, 1, 1)
+    return (labels.unsqueeze(1) == channels).to(torch.float32)
+
+
+def dice_loss(warped: Tensor, fixed: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Minus the mean Dice over items and kept classes: -1 is perfect, 0 is no overlap.
+
+    A class absent from both maps counts as 0, as in the authors' code.
+
+    Args:
+        warped: [B, K, ...], one-hot or soft.
+        fixed: as warped.
+        keep: bool [K], the classes in the mean; None: all.
+
+    Raises:
+        ValueError: shapes that differ, or a mask of another length.
+    """
+    if warped.shape != fixed.shape:
+        raise ValueError(f"expected two label maps of one shape, got {list(warped.shape)} and {list(fixed.shape)}")
+    if keep is not None:
+        if keep.dtype != torch.bool or keep.shape != warped.shape[1:2]:
+            raise ValueError(f"expected a bool mask of {warped.shape[1]} classes, got {keep.dtype} {list(keep.shape)}")
+        warped, fixed = warped[:, keep], fixed[:, keep]
+    voxels = tuple(range(2, warped.ndim))
+    overlap = 2 * (warped * fixed).sum(voxels)  # [B, K]
+    total = warped.sum(voxels) + fixed.sum(voxels)
+    return -(overlap / total.clamp(min=1e-5)).mean()
+
+
+def smoothness_loss(field: Tensor, multiplier: float = 1.0) -> Tensor:
+    """Mean squared forward difference of a field, averaged over the three axes.
+
+    Args:
+        field: [B, 3, D, H, W], voxels; at least two voxels an axis.
+        multiplier: on the result.
+
+    Raises:
+        ValueError: an axis of one voxel, which has no difference.
+    """
+    if field.ndim != 5 or min(field.shape[2:]) < 2:
+        raise ValueError(f"expected a field [B, 3, D, H, W] with axes of at least two voxels, got {list(field.shape)}")
+    by_axis = [field.diff(dim=axis).square().mean() for axis in (2, 3, 4)]
+    return multiplier * torch.stack(by_axis).mean()
+
+
+def mse_loss(moved: Tensor, fixed: Tensor) -> Tensor:
+    """Mean squared difference of two images of one shape."""
+    if moved.shape != fixed.shape:
+        raise ValueError(f"expected two images of one shape, got {list(moved.shape)} and {list(fixed.shape)}")
+    return F.mse_loss(moved, fixed)
+
+
+def ncc_loss(moved: Tensor, fixed: Tensor, window: int = 9) -> Tensor:
+    """Minus the mean squared local correlation of two images.
+
+    Windows reach over the border into zeros and are as large there, as in VoxelMorph.
+
+    Args:
+        moved: [B, 1, D, H, W].
+        fixed: as moved.
+        window: edge of the cube in voxels; odd.
+    """
+    if moved.shape != fixed.shape or window % 2 == 0:
+        raise ValueError(
+            f"expected two images of one shape and an odd window, got {list(moved.shape)}, {list(fixed.shape)} and {window}"
+        )
+
+    def local_mean(image: Tensor) -> Tensor:
+        return F.avg_pool3d(image, window, stride=1, padding=window // 2, count_include_pad=True)
+
+    voxels = window**3
+    mean_moved, mean_fixed = local_mean(moved), local_mean(fixed)
+    cross = voxels * (local_mean(moved * fixed) - mean_moved * mean_fixed)
+    variance_moved = voxels * (local_mean(moved.square()) - mean_moved.square())
+    variance_fixed = voxels * (local_mean(fixed.square()) - mean_fixed.square())
+    return -(cross.square() / (variance_moved * variance_fixed + 1e-5)).mean()

@@ -1,0 +1,114 @@
+"""What a training leaves on disk: its history, and the state from which it goes on."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models import checkpoint
+from models.training_settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """A line of `training.csv`; row 0 is the untrained network, and `nan` stands where nothing was measured.
+
+    Args:
+        epoch: from 1; 0 is before the first.
+        step: steps done since the start.
+        loss: mean over the epoch's steps.
+        dice: as the loss takes it, soft, in [0, 1].
+        smoothness: before its weight.
+        validation_loss: mean over the validation pairs.
+        validation_dice: as dice.
+        displacement: mean length over the training pairs (row 0: validation pairs), in voxels.
+        skipped: steps without a finite loss and gradient.
+        seconds: of training and validation.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    dice: float
+    smoothness: float
+    validation_loss: float
+    validation_dice: float
+    displacement: float
+    skipped: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of a running training that change from step to step.
+
+    Args:
+        network: bare, not as accelerate wraps it.
+        optimiser: Adam.
+        scaler: of fp16's losses; None in another precision.
+    """
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: Any
+
+    def save(self, path: Path, settings: TrainingSettings, config: object, history: Sequence[EpochRow]) -> None:
+        """Write what `load` needs; no random state, since each step is seeded by its number."""
+        record = {
+            "settings": checkpoint.flatten(settings),
+            "config": checkpoint.flatten(config),
+            "history": [astuple(row) for row in history],
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+        }
+        weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        checkpoint.write(path, weights | _optimiser_tensors(self.optimiser), record)
+
+    def load(self, path: Path, settings: TrainingSettings, config: object) -> list[EpochRow]:
+        """Go back to where a training was saved; gives its history, empty if there is none.
+
+        Raises:
+            ValueError: the file is damaged or of another training; the message names the field that differs.
+        """
+        if not path.is_file():
+            return []
+        tensors, record = checkpoint.read(path)
+        checkpoint.compare(path, record.get("config"), checkpoint.flatten(config))
+        checkpoint.compare(path, record.get("settings"), checkpoint.flatten(settings))
+        self.network.load_state_dict(_below("network.", tensors))
+        _restore(self.optimiser, tensors)
+        if self.scaler:
+            self.scaler.load_state_dict(record["scaler"])
+        rows: Any = record["history"]
+        return [EpochRow(*row) for row in rows]
+
+
+def write_history(path: Path, history: Sequence[EpochRow]) -> None:
+    """Write the rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(EpochRow)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in history)
+    checkpoint.write_whole(path, text.getvalue().encode())
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments and counters: `optimiser.<parameter>.<name>`."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{index}.{name}": tensor for index, moments in state.items() for name, tensor in moments.items()}
+
+
+def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in _below("optimiser.", tensors).items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
