@@ -1,0 +1,35 @@
+"""One run, or one training, at a time in a folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import filelock
+
+from srreg.errors import FolderBusy, UsageError
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Hold a folder, made where it is missing, against other processes; who holds it already may hold it again.
+
+    Of the processes that a launcher starts for one training, the first holds it for all.
+
+    Raises:
+        FolderBusy: another process holds it.
+        UsageError: there can be no such folder, or nothing can be written to it.
+    """
+    is_first = os.environ.get("RANK", "0") == "0"
+    with _acquired(out) if is_first else nullcontext():
+        yield
+
+
+def _acquired(out: Path) -> AbstractContextManager[object]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(out / ".lock", timeout=0, is_singleton=True).acquire()
+    except filelock.Timeout as error:
+        raise FolderBusy(f"{out} is held by another bench run or train; wait for it, or choose another --out") from error
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written to ({error.strerror}); give --out a folder that can") from error

@@ -1,0 +1,297 @@
+"""The commands `srreg` and, with `cli_bench.py`, `bench`: parse, call one function, print, exit code.
+
+Results go to stdout, all else to stderr. Heavy packages are imported inside the commands, so that
+`--help` answers at once.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+import cli_bench
+from console import configure_logging, log_file, not_yet, progress, run, say
+from srreg.errors import SrregError
+
+srreg_app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+qc_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a built data set, and judge it.")
+weights_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What back ends need beyond their packages.")
+srreg_app.add_typer(qc_app, name="qc")
+srreg_app.add_typer(weights_app, name="weights")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SizeName = Literal["full", "half", "quarter"]
+Size = Annotated[SizeName, typer.Option(help="176x208x192 at 1 mm, 96x112x96 at 2 mm, 48x64x48 at 4 mm.")]
+LabelMaps = Annotated[Path | None, typer.Option(help="Whole-head label maps; an analytic head if not given.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log more; errors keep their traceback.")]
+Procs = Annotated[int, typer.Option(min=1, help="Subjects at a time.")]
+SynthradDir = Annotated[Path, typer.Option(help="SynthRAD 2023: .../Task1/brain, .../Task1 or their parent.")]
+DatasetDir = Annotated[Path, typer.Argument(help="A data set that `srreg build` made.")]
+
+
+# --- srreg -------------------------------------------------------------------------------------------------------
+
+
+@srreg_app.callback()
+def _srreg(verbose: Verbose = False) -> None:
+    """Rebuild SR-Reg, the brain MR-CT registration data set, from SynthRAD 2023."""
+    configure_logging(verbose)
+
+
+@srreg_app.command()
+def build(
+    synthrad_dir: SynthradDir,
+    out: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("sr-reg"),
+    size: Size = "full",
+    subjects: Annotated[str, typer.Option(help="Only these ids, comma-separated.")] = "",
+    exclude: Annotated[str, typer.Option(help="Leave these ids out, comma-separated.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many subjects.")] = None,
+    skull_stripper: Annotated[str | None, typer.Option(help="NAME[:DIR]; the best that works here if not given.")] = None,
+    segmenter: Annotated[str | None, typer.Option(help="NAME[:DIR]; the best that works here if not given.")] = None,
+    align: Annotated[Literal["affine", "rigid", "center", "none"], typer.Option(help="To the common frame.")] = "affine",
+    splits: Annotated[Path | None, typer.Option(help="Others' splits (not in this version).")] = None,
+    resplit: Annotated[bool, typer.Option(help="Draw the splits anew, as a new version.")] = False,
+    n_procs: Procs = 1,
+    threads_per_proc: Annotated[int, typer.Option(min=1, help="Threads of each subject's tools.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask cluster (not in this version).")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/N of a job array (not in this version).")] = None,
+    device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:0.")] = "cpu",
+    deep: Annotated[bool, typer.Option(help="Hash every file again instead of trusting size and time.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rebuild SR-Reg from a SynthRAD 2023 Task 1 brain folder; goes on where it was stopped."""
+    for name, value in (("--splits", splits), ("--scheduler", scheduler), ("--shard", shard)):
+        if value is not None:
+            not_yet(f"build {name}")
+    from srreg.backends.protocol import Resources
+    from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS, make
+    from srreg.build import runner
+    from srreg.build.plan import plan
+    from srreg.build.settings import BuildSettings
+    from srreg.build.worker import scratch_folder
+
+    resources = Resources(device=device, threads=threads_per_proc, work=scratch_folder(out))
+    settings = BuildSettings(
+        source=synthrad_dir,
+        out=out,
+        skull_stripper=make(SKULL_STRIPPERS, skull_stripper, resources),
+        segmenter=make(SEGMENTERS, segmenter, resources),
+        size=size,
+        align=align,
+        subjects=_names(subjects),
+        exclude=_names(exclude),
+        limit=limit,
+        n_procs=n_procs,
+        threads=threads_per_proc,
+        seed=seed,
+        resplit=resplit,
+        deep=deep,
+    )
+    say(f"skull stripper: {settings.skull_stripper.name}; segmenter: {settings.segmenter.name}")
+    if dry_run:
+        _print_plan(plan(settings), settings.size, as_json)
+        return
+    with log_file(out / ".build" / "log.txt"), progress("building") as (advance,):
+        report = runner.build(settings, lambda outcome, done, total: advance(done, total, f"{outcome.id} {outcome.status}"))
+    _print_build(report, out, as_json)
+    raise typer.Exit(1 if report.failed else 0)
+
+
+def _print_plan(todo: Any, size: SizeName, as_json: bool) -> None:
+    found = {
+        "build": [job.case.id for job in todo.jobs],
+        "ready": list(todo.ready),
+        "excluded": list(todo.excluded),
+        "unreadable": {o.id: o.reason for o in todo.failed},
+        "needed_gb": round(todo.needed_bytes(size) / 1e9, 2),
+    }
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    print(f"to build: {len(found['build'])}   ready: {len(found['ready'])}   excluded: {len(found['excluded'])}")
+    print(f"disk: at most {found['needed_gb']} GB")
+    for subject_id, reason in found["unreadable"].items():
+        print(f"{subject_id}: {reason}")
+
+
+def _print_build(report: Any, out: Path, as_json: bool) -> None:
+    failed = {o.id: o.reason for o in report.failed}
+    if as_json:
+        print(json.dumps({"built": [o.id for o in report.built], "ready": report.ready, "failed": failed}, indent=2))
+        return
+    counts = {"built": report.built, "ready before": report.ready, "failed": failed, "excluded": report.excluded}
+    print(", ".join(f"{len(ids)} {word}" for word, ids in counts.items()))
+    for subject_id, reason in failed.items():
+        print(f"{subject_id}: {reason}")
+    print(f"data set: {out}   look at it: srreg qc report {out}")
+
+
+@srreg_app.command()
+def check(synthrad_dir: SynthradDir, as_json: Json = False) -> None:
+    """Read everything, change nothing: what is missing, corrupt or odd."""
+    from srreg.sources.synthrad import find_cases, read_case
+
+    cases, problems = find_cases(synthrad_dir), {}
+    with progress("reading") as (advance,):
+        for number, case in enumerate(cases, start=1):
+            try:
+                read_case(case)
+            except SrregError as error:
+                problems[case.id] = str(error)
+            advance(number, len(cases), case.id)
+    if as_json:
+        print(json.dumps({"subjects": [c.id for c in cases], "problems": problems}, indent=2))
+    else:
+        for subject_id, problem in problems.items():
+            print(f"{subject_id}: {problem}")
+        print(f"{len(cases)} subjects, {len(problems)} with problems")
+    raise typer.Exit(1 if problems else 0)
+
+
+@srreg_app.command()
+def status(
+    dataset: DatasetDir, deep: Annotated[bool, typer.Option(help="Hash every file again.")] = False, as_json: Json = False
+) -> None:
+    """Which subjects are built, failed or excluded, and why."""
+    from dataclasses import asdict
+
+    from srreg.build.publish import is_published
+    from srreg.dataset import Dataset
+
+    participants = Dataset.open(dataset).participants
+    damaged = [p.id for p in participants if p.status == "built" and not is_published(dataset, p.id, deep=deep)]
+    if as_json:
+        print(json.dumps({"participants": [asdict(p) for p in participants], "damaged": damaged}, indent=2))
+    else:
+        for p in participants:
+            state = "damaged" if p.id in damaged else p.status
+            print(f"{p.id}\t{state}\t{p.reason or (f'brain {p.brain_ml:.0f} ml' if p.brain_ml else '')}\tqc {p.qc}")
+    if damaged:
+        say(f"{len(damaged)} damaged; `srreg build` makes them again")
+    raise typer.Exit(1 if damaged or any(p.status == "failed" for p in participants) else 0)
+
+
+@srreg_app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder of the simulated tree.")],
+    subjects: Annotated[int, typer.Option(min=1, help="How many heads.")],
+    label_maps: LabelMaps = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same heads.")] = 0,
+    size: Annotated[SizeName, typer.Option(help="Voxels of 1, 2 or 4 mm.")] = "full",
+    n_procs: Procs = 1,
+) -> None:
+    """A SynthRAD-shaped tree of simulated heads with exact truth."""
+    from srreg.simulate.tree import Simulation
+    from srreg.simulate.tree import simulate as make_tree
+
+    settings = Simulation(subjects=subjects, seed=seed, size=size, label_maps=label_maps)
+    with progress("simulating") as (advance,):
+        ids = make_tree(out, settings, n_procs, lambda done, total: advance(done, total, ""))
+    print(f"{len(ids)} subjects: {out}")
+
+
+@srreg_app.command()
+def doctor(as_json: Json = False) -> None:
+    """What works here, and the line to type for what does not."""
+    from dataclasses import asdict
+
+    from srreg.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print(json.dumps([asdict(f) for f in findings], indent=2))
+        return
+    area = ""
+    for f in findings:
+        if f.area != area:
+            area = f.area
+            print(f"\n{area}")
+        print(f"  {f.state:8} {f.name:22} {f.detail}")
+        if f.remedy:
+            print(f"  {'':8} {'':22} -> {f.remedy}")
+
+
+@srreg_app.command("import")
+def import_(directory: Path, source: Annotated[str, typer.Option("--from")] = "mambamorph", out: Path = Path("sr-reg")) -> None:
+    """Take an SR-Reg as its authors released it (not in this version)."""
+    not_yet("import")
+
+
+@srreg_app.command()
+def export(
+    dataset: DatasetDir, to: Annotated[str, typer.Option(help="mambamorph, learn2reg")], out: Annotated[Path, typer.Option()]
+) -> None:
+    """Write other tools' layouts (not in this version)."""
+    not_yet("export")
+
+
+@qc_app.command()
+def report(
+    dataset: DatasetDir,
+    out: Annotated[Path | None, typer.Option(help="The index page; DATASET/qc/index.html if not given.")] = None,
+    n_procs: Procs = 1,
+) -> None:
+    """One page to look at everything, and one for each subject."""
+    from srreg.build.hold import held
+    from srreg.dataset import Dataset
+    from srreg.qc.report import write_report
+
+    built = Dataset.open(dataset)
+    with held(dataset), progress("drawing") as (advance,):
+        written = write_report(built, out, n_procs, lambda name, done, total: advance(done, total, name))
+    for subject_id, reason in written.failed.items():
+        print(f"{subject_id}: {reason}")
+    print(f"open in a browser: {written.index.resolve()}")
+    raise typer.Exit(1 if written.failed else 0)
+
+
+@qc_app.command("import")
+def qc_import(dataset: DatasetDir, ratings: Path) -> None:
+    """Take ratings saved from the report (not in this version)."""
+    not_yet("qc import")
+
+
+@weights_app.command("list")
+def weights_list(name: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
+    """Each back end, its licence and whether it can run."""
+    from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS
+    from srreg.doctor import examine
+
+    for f in examine():
+        if f.area in (SKULL_STRIPPERS.kind, SEGMENTERS.kind) and name in (None, f.name):
+            print(f"{f.name}\t{f.state}\t{f.detail}")
+
+
+@weights_app.command("fetch")
+def weights_fetch(name: str) -> None:
+    """Get what a back end needs: the only command that uses the network."""
+    from srreg.backends.registry import FETCHERS
+
+    FETCHERS.load(name)()
+    print(f"{name} is ready")
+
+
+@weights_app.command("verify")
+def weights_verify(name: str) -> None:
+    """Prove weights against their digests (not in this version)."""
+    not_yet("weights verify")
+
+
+# --- entries ----------------------------------------------------------------------------------------------------
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def main_srreg() -> NoReturn:
+    """Entry of the command `srreg`."""
+    run(srreg_app)
+
+
+def main_bench() -> NoReturn:
+    """Entry of the command `bench`."""
+    run(cli_bench.app)
