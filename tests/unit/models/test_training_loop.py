@@ -1,0 +1,238 @@
+"""The training loop: it learns, repeats itself, goes on where it was, and does not swallow what is not finite."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import checkpoint
+from models.network import RegistrationNetwork
+from models.training import HISTORY, LAST, WEIGHTS, fit
+from models.training_settings import Batch, Progress, TrainingSettings
+from models.unet import UNetConfig
+from models.variants import build, configure
+
+SHAPE = (16, 16, 32)
+CONFIG = configure("voxelmorph", module=UNetConfig(encoder=(8, 8), decoder=(8, 8, 8)))
+SETTINGS = TrainingSettings(labels=(1, 2), epochs=2, steps_per_epoch=3, learning_rate=1e-3, seed=3)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def ball(number: int, contrast: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A ball in a ball, its centre drawn by number: image [1, 1, D, H, W], labels [1, D, H, W]."""
+    generator = torch.Generator().manual_seed(number)
+    centre = torch.tensor([7.5, 7.5, 15.5]) + 3 * (torch.rand(3, generator=generator) - 0.5)
+    grid = torch.stack(torch.meshgrid(*[torch.arange(n).float() for n in SHAPE], indexing="ij"))
+    radius = ((grid - centre.view(3, 1, 1, 1)) ** 2).sum(0).sqrt()
+    labels = (radius < 6).to(torch.int16) + (radius < 3).to(torch.int16)
+    image = labels.float() / 2
+    return (image if contrast > 0 else torch.where(labels > 0, 1.5 - image, 0))[None, None], labels[None]
+
+
+def pair(number: int) -> Batch:
+    moving, moving_labels = ball(2 * number)
+    fixed, fixed_labels = ball(2 * number + 1, contrast=-1)
+    return Batch(moving, fixed, moving_labels, fixed_labels)
+
+
+VALIDATION = [pair(1000), pair(1001)]
+
+
+def network(seed: int = 0) -> RegistrationNetwork:
+    torch.manual_seed(seed)
+    return build(CONFIG)
+
+
+def train(folder: Path, settings: TrainingSettings = SETTINGS, batches=pair, validation=VALIDATION, **kw):  # type: ignore[no-untyped-def]
+    trained = network()
+    result = fit(trained, batches, settings, folder, config=CONFIG, validation=validation, device="cpu", **kw)
+    return trained, result
+
+
+def test_training_raises_the_overlap(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=2, steps_per_epoch=15)
+    _, result = train(tmp_path, settings, batches=lambda _: pair(0), validation=[pair(0)])
+    first, last = result.history[0], result.history[-1]
+    assert last.validation_dice > first.validation_dice + 0.1
+    assert last.loss < result.history[1].loss
+    assert result.alarm == ""
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    _, first = train(tmp_path / "a")
+    _, second = train(tmp_path / "b")
+    assert first.digest == second.digest
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    def stopping(number: int) -> Batch:
+        if number == 4:  # in the second epoch
+            raise KeyboardInterrupt
+        return pair(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "a", batches=stopping)
+    _, gone_on = train(tmp_path / "a")
+    _, at_once = train(tmp_path / "b")
+    assert gone_on.digest == at_once.digest
+    assert [row.loss for row in gone_on.history[1:]] == [row.loss for row in at_once.history[1:]]
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    _, first = train(tmp_path)
+
+    def none_wanted(number: int) -> Batch:
+        raise AssertionError(number)
+
+    _, second = train(tmp_path, batches=none_wanted)
+    assert second.digest == first.digest
+
+
+def test_a_folder_with_another_training_is_refused(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(ValueError, match="made with learning_rate 0.001, expected 0.01"):
+        train(tmp_path, replace(SETTINGS, learning_rate=0.01))
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    train(tmp_path)
+    (tmp_path / LAST).write_bytes((tmp_path / LAST).read_bytes()[:-1])
+    with pytest.raises(ValueError, match="cut off"):
+        train(tmp_path)
+
+
+def test_a_batch_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> None:
+    def one_bad(number: int) -> Batch:
+        batch = pair(number)
+        return replace(batch, moving=batch.moving * math.nan) if number == 1 else batch
+
+    trained, result = train(tmp_path, batches=one_bad)
+    assert [row.skipped for row in result.history] == [0, 1, 0]
+    assert all(torch.isfinite(p).all() for p in trained.parameters())
+    assert math.isfinite(result.history[1].loss)
+
+
+def test_too_many_bad_batches_in_a_row_stop_it(tmp_path: Path) -> None:
+    def all_bad(number: int) -> Batch:
+        batch = pair(number)
+        return replace(batch, fixed=batch.fixed * math.inf)
+
+    with pytest.raises(FloatingPointError, match="3 steps in a row"):
+        train(tmp_path, replace(SETTINGS, most_skipped_in_a_row=3), batches=all_bad)
+
+
+def test_the_kept_weights_are_the_best_epochs(tmp_path: Path) -> None:
+    trained, result = train(tmp_path, replace(SETTINGS, epochs=3, learning_rate=0.05))
+    trained_rows = result.history[1:]
+    best = min(trained_rows, key=lambda row: row.validation_loss)
+    assert result.best_epoch == best.epoch
+    assert checkpoint.digest_of(trained.state_dict()) == result.digest
+
+
+def test_selection_by_training_loss_needs_no_validation(tmp_path: Path) -> None:
+    _, result = train(tmp_path, replace(SETTINGS, selection="training"), validation=())
+    assert result.best_epoch == min(result.history[1:], key=lambda row: row.loss).epoch
+    assert math.isnan(result.history[1].validation_dice)
+
+
+def test_a_network_that_moves_nothing_raises_the_alarm(tmp_path: Path) -> None:
+    _, result = train(tmp_path, replace(SETTINGS, epochs=1, learning_rate=1e-9))
+    assert "mean displacement is 0.0" in result.alarm
+
+
+def test_a_network_that_gets_no_better_raises_the_alarm(tmp_path: Path) -> None:
+    _, result = train(tmp_path, replace(SETTINGS, epochs=1, steps_per_epoch=4, learning_rate=0.5))
+    assert "validation Dice" in result.alarm
+
+
+def test_the_history_is_a_table(tmp_path: Path) -> None:
+    _, result = train(tmp_path)
+    rows = list(csv.DictReader((tmp_path / HISTORY).read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[2]["validation_loss"]) == result.history[2].validation_loss
+
+
+def test_progress_is_told_of_every_step(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    train(tmp_path, progress=told.append)
+    assert [(now.epoch, now.step) for now in told] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert all(now.epochs == 2 and now.steps == 3 and now.loss < 0 for now in told)
+
+
+def test_mixed_precision_trains_in_the_same_process(tmp_path: Path) -> None:
+    _, single = train(tmp_path / "a")
+    _, mixed = train(tmp_path / "b", replace(SETTINGS, precision="bf16"))
+    assert mixed.digest != single.digest
+    assert mixed.history[2].loss == pytest.approx(single.history[2].loss, abs=0.05)
+
+
+TWO_PROCESSES = """
+import json, os, torch
+from models.training import fit
+from models.training_settings import Batch, TrainingSettings
+from models.unet import UNetConfig
+from models.variants import build, configure
+
+def pair(number):
+    generator = torch.Generator().manual_seed(number)
+    images = torch.rand(2, 1, 1, 16, 16, 32, generator=generator)
+    if number == 3:  # the second process's batch in the second step
+        images = images * float("nan")
+    labels = torch.randint(0, 3, (2, 1, 16, 16, 32), generator=generator)
+    return Batch(*images, *labels)
+
+torch.manual_seed(0)
+config = configure("voxelmorph", module=UNetConfig((2, 2), (2, 2, 2)))
+settings = TrainingSettings(labels=(1, 2), epochs=1, steps_per_epoch=3, selection="training")
+result = fit(build(config), pair, settings, folder, config=config, device="cpu")
+row = result.history[1]
+report = {"main": result.is_main_process, "digest": result.digest, "loss": row.loss, "skipped": row.skipped}
+(folder / f"{os.environ['RANK']}.json").write_text(json.dumps(report))
+"""
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text(f"import pathlib\nfolder = pathlib.Path({str(tmp_path)!r})\n{TWO_PROCESSES}")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    subprocess.run(launch, check=True, capture_output=True, timeout=120)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert (first.pop("main"), second.pop("main")) == (True, False)
+    assert first == second
+    assert first["skipped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"epochs": 0}, "epochs above 0"), ({"labels": ()}, "at least one label"), ({"learning_rate": -1.0}, "learning_rate")],
+)
+def test_settings_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **change)  # type: ignore[arg-type]
+
+
+def test_selection_by_validation_without_pairs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without validation pairs"):
+        train(tmp_path, validation=())
+
+
+def test_half_precision_on_a_cpu_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fp16 needs a GPU"):
+        train(tmp_path, replace(SETTINGS, precision="fp16"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="torch sees no GPU"):
+        fit(network(), pair, SETTINGS, tmp_path, config=CONFIG, validation=VALIDATION, device="cuda")

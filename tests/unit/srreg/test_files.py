@@ -1,0 +1,43 @@
+import pytest
+
+from srreg.errors import DataError, NoRoom
+from srreg.files import read_tsv, remove_unfinished, tsv, write_whole
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "x.txt"
+    write_whole(path, b"old")
+
+    def refuse(aside):
+        raise NoRoom("no")
+
+    with pytest.raises(NoRoom):
+        write_whole(path, b"new", verify=refuse)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(NoRoom, match="no room for 3 bytes"):
+        write_whole(tmp_path / "x.txt", b"new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_keeps_one_line_a_row_whatever_its_cells_hold(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text(tsv(("id", "reason"), [{"id": "a", "reason": "two\nlines\tand tabs"}, {"id": "b"}]))
+    assert read_tsv(path) == [{"id": "a", "reason": "two lines and tabs"}, {"id": "b", "reason": "n/a"}]
+    path.write_text("id\treason\na\n")
+    with pytest.raises(DataError, match="line 2"):
+        read_tsv(path)
+
+
+def test_only_what_the_killed_process_left_is_removed(tmp_path):
+    for name in (".mr.nii.gz.41.abc.part", ".mr.nii.gz.42.abc.part", "mr.nii.gz", ".42.x"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path, 42)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".42.x", ".mr.nii.gz.41.abc.part", "mr.nii.gz"]

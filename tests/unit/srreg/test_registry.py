@@ -1,0 +1,34 @@
+import pytest
+
+from srreg.errors import UnknownName
+from srreg.registry import Registry
+
+PARTS = Registry("part", {"initial": "math:pi", "mambamorph": "math:e", "mambamorph-plain": "math:tau"}, {"mm": "mambamorph"})
+
+
+def test_what_stands_behind_a_name_is_imported_when_asked_for():
+    assert PARTS.load("mm") == pytest.approx(2.718281828)
+
+
+def test_a_wrong_name_is_answered_with_the_nearest_and_the_list():
+    with pytest.raises(UnknownName, match=r"Did you mean 'mambamorph'\?.*initial, mambamorph"):
+        PARTS.resolve("mambamorf")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("all", ["initial", "mambamorph", "mambamorph-plain"]),
+        ("mambamorph*", ["mambamorph", "mambamorph-plain"]),
+        ("mm, initial", ["initial", "mambamorph"]),
+        ("initial,initial", ["initial"]),
+    ],
+)
+def test_names_are_selected_in_the_registrys_order(pattern, names):
+    assert PARTS.select(pattern) == names
+
+
+@pytest.mark.parametrize("pattern", ["", " , ", "nothing*", "initial,x"])
+def test_a_pattern_without_a_name_is_refused(pattern):
+    with pytest.raises(UnknownName):
+        PARTS.select(pattern)
