@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -23,7 +25,7 @@ def write_whole(path: Path, content: bytes, verify: Callable[[Path], object] | N
         NoRoom: the disk or a quota is full; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part"
+    aside = aside_of(path)
     try:
         _write_through(aside, content)
         if aside.stat().st_size != len(content):
@@ -40,10 +42,29 @@ def write_whole(path: Path, content: bytes, verify: Callable[[Path], object] | N
         aside.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path, process_id: int) -> None:
-    """Remove what a process that was killed had not yet written whole in a folder."""
-    for aside in folder.glob(f".*.{process_id}.*.part"):
-        aside.unlink(missing_ok=True)
+_ASIDE = re.compile(r"\..+\.(\d+)\.[0-9a-f]{32}\.part")
+
+
+def aside_of(path: Path) -> Path:
+    """A name beside a file or folder, this process's own, under which it is written until it is whole."""
+    return path.parent / f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part"
+
+
+def remove_unfinished(folder: Path, process_id: int | None = None) -> None:
+    """Remove, anywhere below a folder, what a process that was killed had not yet written whole.
+
+    Args:
+        folder: where nobody else writes now.
+        process_id: whose; None: anybody's.
+    """
+    for path in [*folder.rglob(".*.part")]:
+        match = _ASIDE.fullmatch(path.name)
+        if match is None or process_id not in (None, int(match[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _write_through(path: Path, content: bytes) -> None:

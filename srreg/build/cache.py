@@ -1,9 +1,7 @@
 """What steps have added, kept by content: a folder a key, there whole or not at all."""
 
 import contextlib
-import os
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from srreg import io
 from srreg.build.step import Field, Step
 from srreg.errors import DataError
-from srreg.files import read_json, write_json
+from srreg.files import aside_of, read_json, write_json
 from srreg.subject import Subject
 from srreg.volume import Grid, LabelMap, Volume
 
@@ -44,7 +42,7 @@ class Cache:
         Written aside, then renamed.
         """
         folder = self.root / step.name / key
-        aside = self.root / step.name / f".{key}.{os.getpid()}.{uuid.uuid4().hex}.part"
+        aside = aside_of(folder)
         try:
             for field in step.adds:
                 _write_field(aside, field, subject)

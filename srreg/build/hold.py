@@ -10,12 +10,12 @@ import filelock
 
 from srreg.build.worker import scratch_folder, work_folder
 from srreg.errors import DataError, FolderBusy
-from srreg.files import read_json, write_json
+from srreg.files import read_json, remove_unfinished, write_json
 
 
 @contextmanager
 def held(dataset: Path) -> Iterator[None]:
-    """Hold a data set against other processes; what a killed one left in the scratch folder is cleared.
+    """Hold a data set against other processes; what a killed one left half-written, or in the scratch folder, is cleared.
 
     Raises:
         FolderBusy: another process holds it; the message names it.
@@ -25,6 +25,7 @@ def held(dataset: Path) -> Iterator[None]:
     holder = folder / "holder.json"
     try:
         with filelock.FileLock(folder / "lock", timeout=0):
+            remove_unfinished(dataset)
             write_json(holder, {"pid": os.getpid()})
             shutil.rmtree(scratch_folder(dataset), ignore_errors=True)
             try:

@@ -36,8 +36,22 @@ def test_a_table_keeps_one_line_a_row_whatever_its_cells_hold(tmp_path):
         read_tsv(path)
 
 
+def unfinished(name, process_id):
+    return f".{name}.{process_id}.{'0' * 32}.part"
+
+
 def test_only_what_the_killed_process_left_is_removed(tmp_path):
-    for name in (".mr.nii.gz.41.abc.part", ".mr.nii.gz.42.abc.part", "mr.nii.gz", ".42.x"):
+    mine, others = unfinished("mr.nii.gz", 42), unfinished("mr.nii.gz", 41)
+    for name in (mine, others, "mr.nii.gz", ".42.x", ".notes.42.part"):
         (tmp_path / name).touch()
     remove_unfinished(tmp_path, 42)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".42.x", ".mr.nii.gz.41.abc.part", "mr.nii.gz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".42.x", others, ".notes.42.part", "mr.nii.gz"]
+
+
+def test_what_anybody_left_unfinished_goes_with_its_folders(tmp_path):
+    folder = tmp_path / "cache" / unfinished("key", 41)
+    folder.mkdir(parents=True)
+    (folder / unfinished("labels.nii.gz", 41)).touch()
+    (tmp_path / "cache" / "whole.nii.gz").touch()
+    remove_unfinished(tmp_path)
+    assert [p.name for p in tmp_path.rglob("*")] == ["cache", "whole.nii.gz"]
