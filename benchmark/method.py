@@ -1,13 +1,12 @@
 """What a registration method looks like to the benchmark, and the table of those there are."""
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from srreg.displacement import Displacement
-from srreg.errors import DataError, UnknownName
+from srreg.errors import DataError
 from srreg.registry import Registry
 from srreg.volume import Grid, Volume
 
@@ -68,31 +67,28 @@ class Factory(Protocol):
         ...
 
 
-# Names the project has promised and does not have yet, with the names of the authors' code for them.
-LATER: Mapping[str, str] = {
-    "voxelmorph-features": "vm-feat",
-    "transmorph": "tm",
-    "transmorph-features": "tm-feat",
-    "mambamorph-original": "mm-ori",
-    "mambamorph-plain": "mm",
-    "mambamorph": "mm-feat",
-}
-
-
-class _Methods(Registry[Factory]):
-    def resolve(self, name: str) -> str:
-        if name not in self and fnmatch.filter([*LATER, *LATER.values()], name):
-            raise UnknownName(f"method {name!r} is not in this version. There are: {', '.join(self)}.")
-        return super().resolve(name)
-
-
 _LEARNED = "benchmark.methods.learned:"  # and a network's name, as in `models.names()`
 _ENTRIES: Mapping[str, str] = {  # in the order of the tables; imported when asked for
     "initial": "benchmark.methods.initial:make",
     "syn": "benchmark.methods.syn:make",
     "voxelmorph": f"{_LEARNED}voxelmorph",
+    "voxelmorph-features": f"{_LEARNED}voxelmorph-features",
+    "transmorph": f"{_LEARNED}transmorph",
+    "transmorph-features": f"{_LEARNED}transmorph-features",
+    "mambamorph-original": f"{_LEARNED}mambamorph-original",
+    "mambamorph-plain": f"{_LEARNED}mambamorph-plain",
+    "mambamorph": f"{_LEARNED}mambamorph",
 }
-METHODS = _Methods("method", _ENTRIES, aliases={"vm": "voxelmorph"})
+_ALIASES: Mapping[str, str] = {  # the names of the authors' code; here, so that naming a method imports no torch
+    "vm": "voxelmorph",
+    "vm-feat": "voxelmorph-features",
+    "tm": "transmorph",
+    "tm-feat": "transmorph-features",
+    "mm-ori": "mambamorph-original",
+    "mm": "mambamorph-plain",
+    "mm-feat": "mambamorph",
+}
+METHODS: Registry[Factory] = Registry("method", _ENTRIES, aliases=_ALIASES)
 
 # These learn: without weights they are trained first.
 TRAINABLE: frozenset[str] = frozenset(name for name, entry in _ENTRIES.items() if entry.startswith(_LEARNED))

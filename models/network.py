@@ -66,11 +66,13 @@ class RegistrationNetwork(nn.Module):
         """
         _check_images(moving, fixed)
         features = self.features(moving), self.features(fixed)  # each [B, F, D, H, W]
-        velocity = self._velocity(torch.cat(features, dim=1)).to(moving.dtype)  # [B, 3, d, h, w]
-        displacement = resize(integrate(velocity, self.integration_steps), 1 / self.integration_scale)  # [B, 3, D, H, W]
         embedding = None
         if embed and self.read_out is not None:
             embedding = self.read_out(features[0]), self.read_out(features[1])
+        both = torch.cat(features, dim=1)
+        del features  # half a gigabyte at full size, which nothing needs from here on
+        velocity = self._velocity(both).to(moving.dtype)  # [B, 3, d, h, w]
+        displacement = resize(integrate(velocity, self.integration_steps), 1 / self.integration_scale)  # [B, 3, D, H, W]
         return Registration(velocity, displacement, warp(moving, displacement), embedding)
 
     def _velocity(self, features: Tensor) -> Tensor:

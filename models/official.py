@@ -1,23 +1,49 @@
-"""The authors' checkpoints, converted to this project's names; nothing pickled is executed."""
+"""The authors' checkpoints, converted to this project's names and back; nothing pickled is executed."""
 
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from models.blocks.swin import WindowAttention, relative_positions
+from models.checkpoint import write_whole
 from models.network import RegistrationNetwork
-from models.variants import build, configure, resolve
+from models.spatial import identity_grid
+from models.unet import UNet
+from models.variants import build, configure
 
-# Their names (as regular expressions) and ours, per network.
-_RENAMED: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "voxelmorph": (
-        (r"unet_model\.(encoder|decoder)\.(\d+)\.0\.main\.(\w+)", r"module.\1.\2.convolution.\3"),
-        (r"unet_model\.remaining\.(\d+)\.main\.(\w+)", r"module.remaining.\1.convolution.\2"),
-        (r"flow\.(\w+)", r"head.\1"),
-    ),
-}
+PAPER_SHAPE = (176, 208, 192)  # the grid that is fixed in the authors' config
+
+_STAGE = r"module\.stages\.(\d+)"
+_BLOCK, _THEIR_BLOCK = rf"{_STAGE}\.block\.(\d+)", r"transformer.layers.\1.blocks.\2"
+# Our names (as regular expressions) and theirs; but for the head, whose name depends on the module.
+_RENAMED = (
+    (r"features\.(encoder|decoder)\.(\d+)\.convolution\.(\w+)", r"feature_extractor.\1.\2.0.main.\3"),
+    (r"features\.remaining\.(\d+)\.convolution\.(\w+)", r"feature_extractor.remaining.\1.main.\2"),
+    (r"read_out\.(\d+)\.convolution\.(\w+)", r"read_out_head.\1.main.\2"),
+    (r"module\.(encoder|decoder)\.(\d+)\.convolution\.(\w+)", r"unet_model.\1.\2.0.main.\3"),
+    (r"module\.remaining\.(\d+)\.convolution\.(\w+)", r"unet_model.remaining.\1.main.\2"),
+    (r"module\.patches\.convolution\.(\w+)", r"transformer.patch_embed.proj.\1"),
+    (r"module\.patches\.norm\.(\w+)", r"transformer.patch_embed.norm.\1"),
+    (rf"{_STAGE}\.block\.norm\.(\w+)", r"transformer.layers.\1.norm.\2"),
+    (rf"{_STAGE}\.block\.mixer\.(.+)", r"transformer.layers.\1.mamba.\2"),
+    (rf"{_BLOCK}\.attention\.position_bias", rf"{_THEIR_BLOCK}.attn.relative_position_bias_table"),
+    (rf"{_BLOCK}\.attention\.qkv\.(\w+)", rf"{_THEIR_BLOCK}.attn.qkv.\3"),
+    (rf"{_BLOCK}\.attention\.projection\.(\w+)", rf"{_THEIR_BLOCK}.attn.proj.\3"),
+    (rf"{_BLOCK}\.mlp\.0\.(\w+)", rf"{_THEIR_BLOCK}.mlp.fc1.\3"),
+    (rf"{_BLOCK}\.mlp\.2\.(\w+)", rf"{_THEIR_BLOCK}.mlp.fc2.\3"),
+    (rf"{_BLOCK}\.(norm\d)\.(\w+)", rf"{_THEIR_BLOCK}.\3.\4"),
+    (rf"{_STAGE}\.norm\.(\w+)", r"transformer.norm\1.\2"),
+    (rf"{_STAGE}\.merging\.(.+)", r"transformer.layers.\1.downsample.\2"),
+    (r"module\.(up\d)\.first\.convolution\.(\w+)", r"\1.conv1.0.\2"),
+    (r"module\.(up\d)\.second\.convolution\.(\w+)", r"\1.conv2.0.\2"),
+    (r"module\.skip_half\.convolution\.(\w+)", r"c1.0.\1"),
+    (r"module\.skip_full\.convolution\.(\w+)", r"c2.0.\1"),
+)
+_SHOWN = 8  # names in a message
 _BUFFERS = (".grid", ".relative_position_index")  # computed at forward here, so no part of the weights
 
 
@@ -38,10 +64,67 @@ def load_official(name: str, state_or_path: Mapping[str, object] | Path | str) -
     if odd := [key for key in inner if not isinstance(key, str)]:
         raise ValueError(f"expected weights by name, got {odd[0]!r} among the names")
     network = build(configure(name))
-    converted = {_renamed(key, resolve(name)): tensor for key, tensor in inner.items() if not key.endswith(_BUFFERS)}
-    _check_weights(converted, network.state_dict(), name)
-    network.load_state_dict(converted)
+    found = {key: tensor for key, tensor in inner.items() if not key.endswith(_BUFFERS)}
+    theirs = official_names(network)
+    _check_weights(found, {theirs[ours]: tensor for ours, tensor in network.state_dict().items()}, name)
+    network.load_state_dict({ours: found[key] for ours, key in theirs.items()})
     return network
+
+
+def save_official(name: str, network: RegistrationNetwork, path: Path | str, shape: tuple[int, int, int] = PAPER_SHAPE) -> None:
+    """Write a network's weights as the authors' code reads them, whole or not at all.
+
+    VoxelMorph's rows are `{config, model_state}` without buffers; the others are a plain state dict with the buffers
+    their code registers, of one grid size.
+
+    Args:
+        name: the network's name or alias.
+        network: made by `create(name)`, `load_official` or a training.
+        path: the file, by habit `min_train.pt`.
+        shape: [D, H, W] that their code will be built for.
+
+    Raises:
+        ValueError: no such network, or weights of another one.
+    """
+    theirs = official_names(network)
+    state = {theirs[ours]: tensor.detach().cpu().contiguous() for ours, tensor in network.state_dict().items()}
+    twin = build(configure(name))
+    _check_weights(state, {key: twin.state_dict()[ours] for ours, key in official_names(twin).items()}, name)
+    if isinstance(network.module, UNet):
+        config = {"inshape": list(shape), "int_steps": network.integration_steps, "int_downsize": 2}
+        content: dict[str, object] = {"config": config, "model_state": state}
+    else:
+        content = {**state, **_buffers(network, shape)}
+    encoded = io.BytesIO()
+    torch.save(content, encoded)
+    write_whole(Path(path), encoded.getvalue())
+
+
+def official_names(network: RegistrationNetwork) -> dict[str, str]:
+    """Our name of each parameter and the authors'."""
+    head = "flow" if isinstance(network.module, UNet) else "reg_head.0"
+    rules = (*_RENAMED, (r"head\.(\w+)", rf"{head}.\1"))
+    return {ours: _renamed(ours, rules) for ours in network.state_dict()}
+
+
+def _renamed(ours: str, rules: Iterable[tuple[str, str]]) -> str:
+    for pattern, theirs in rules:
+        if match := re.fullmatch(pattern, ours):
+            return match.expand(theirs)
+    raise ValueError(f"{ours} is no part of a network of the authors")
+
+
+def _buffers(network: RegistrationNetwork, shape: tuple[int, int, int]) -> dict[str, Tensor]:
+    """What their modules register beside their weights, and load strictly."""
+    grid = identity_grid(shape, torch.empty(0))  # [1, 3, D, H, W]
+    buffers = {"spatial_trans.grid": grid}
+    if network.integration_steps > 0:
+        buffers["integrate.transformer.grid"] = grid
+    for name, part in network.named_modules():
+        if isinstance(part, WindowAttention):
+            key = _renamed(f"{name}.position_bias", _RENAMED).replace("bias_table", "index")
+            buffers[key] = relative_positions(part.window, torch.device("cpu"))
+    return buffers
 
 
 def _read(path: Path) -> Mapping[str, object]:
@@ -55,16 +138,10 @@ def _read(path: Path) -> Mapping[str, object]:
     return state
 
 
-def _renamed(key: str, name: str) -> str:
-    for theirs, ours in _RENAMED.get(name, ()):
-        if match := re.fullmatch(theirs, key):
-            return match.expand(ours)
-    return key  # a name this network does not have; the check names it
-
-
 def _check_weights(found: Mapping[str, object], expected: Mapping[str, Tensor], name: str) -> None:
     odd = {key for key, tensor in found.items() if not isinstance(tensor, Tensor) or key not in expected}
     odd |= set(expected) - set(found)
     odd |= {key for key in set(expected) - odd if expected[key].shape != found[key].shape}  # type: ignore[attr-defined]
     if odd:
-        raise ValueError(f"not the weights of {name}: missing, unknown or of another shape: {', '.join(sorted(odd))}")
+        shown = ", ".join(sorted(odd)[:_SHOWN]) + (f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else "")
+        raise ValueError(f"not the weights of {name}: missing, unknown or of another shape: {shown}")

@@ -7,6 +7,10 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from models.blocks.mamba import MambaConfig
+from models.blocks.swin import SwinConfig
+from models.features import FEATURES, ReadOut
+from models.hybrid import HybridConfig
 from models.network import RegistrationNetwork
 from models.unet import UNetConfig
 
@@ -29,12 +33,14 @@ class NetworkConfig:
     Args:
         module: finds the velocity.
         features: the feature extractor; None: the images themselves.
+        has_read_out: whether the features have a read-out, which the contrastive loss needs.
         integration_steps: of scaling and squaring; 0: what the module gives is the displacement.
         integration_scale: 0.5 integrates at half resolution, as VoxelMorph does.
     """
 
     module: ModuleConfig
-    features: ModuleConfig | None = None
+    features: ModuleConfig | None = FEATURES
+    has_read_out: bool = False
     integration_steps: int = 7
     integration_scale: float = 1.0
 
@@ -42,11 +48,26 @@ class NetworkConfig:
 # Four levels of 16 channels: the authors' script has these, and only these give the paper's 0.09 M
 # parameters. Its text says three layers; VoxelMorph's own widths would give 0.33 M.
 UNET = UNetConfig(encoder=(16, 16, 16, 16), decoder=(16, 16, 16, 16, 16, 16))
+SWIN, MAMBA = HybridConfig(SwinConfig()), HybridConfig(MambaConfig())
 
 VARIANTS: Mapping[str, NetworkConfig] = {
-    "voxelmorph": NetworkConfig(UNET, integration_scale=0.5),
+    "voxelmorph": NetworkConfig(UNET, features=None, integration_scale=0.5),
+    "voxelmorph-features": NetworkConfig(UNET, has_read_out=True, integration_scale=0.5),
+    "transmorph": NetworkConfig(SWIN, features=None, integration_steps=0),
+    "transmorph-features": NetworkConfig(SWIN, integration_steps=0),
+    "mambamorph-original": NetworkConfig(MAMBA, features=None, integration_steps=0),
+    "mambamorph-plain": NetworkConfig(MAMBA, features=None),
+    "mambamorph": NetworkConfig(MAMBA, has_read_out=True),
 }
-ALIASES: Mapping[str, str] = {"vm": "voxelmorph"}  # the names of the authors' code
+ALIASES: Mapping[str, str] = {  # the names of the authors' code
+    "vm": "voxelmorph",
+    "vm-feat": "voxelmorph-features",
+    "tm": "transmorph",
+    "tm-feat": "transmorph-features",
+    "mm-ori": "mambamorph-original",
+    "mm": "mambamorph-plain",
+    "mm-feat": "mambamorph",
+}
 
 
 def names() -> tuple[str, ...]:
@@ -82,13 +103,20 @@ def configure(name: str, **overrides: Any) -> NetworkConfig:
 
 
 def build(config: NetworkConfig) -> RegistrationNetwork:
-    """The network of a row, with random weights from torch's generator."""
+    """The network of a row, with random weights from torch's generator.
+
+    Raises:
+        ValueError: a read-out without a feature extractor.
+    """
+    if config.features is None and config.has_read_out:
+        raise ValueError("a read-out reads features, and this network has no feature extractor")
     features = nn.Identity() if config.features is None else config.features.build(1)
     channels = 1 if config.features is None else config.features.out_channels
     return RegistrationNetwork(
         features,
         config.module.build(2 * channels),
         config.module.out_channels,
+        read_out=ReadOut(channels) if config.has_read_out else None,
         integration_steps=config.integration_steps,
         integration_scale=config.integration_scale,
     )

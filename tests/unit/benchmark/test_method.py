@@ -5,6 +5,7 @@ import pytest
 from phantom import head
 
 from benchmark.method import METHODS, TRAINABLE, MethodContext
+from models.variants import ALIASES
 from srreg.displacement import Displacement
 from srreg.errors import UnknownName
 from srreg.volume import Volume
@@ -80,14 +81,23 @@ def test_the_affine_initialization_is_the_zero_field(images):
 
 
 def test_all_is_every_method_in_the_order_of_the_tables():
-    assert METHODS.select("all") == ["initial", "syn", "voxelmorph"]
-    assert METHODS.select("vm,initial") == ["initial", "voxelmorph"]
+    assert METHODS.select("all") == [
+        "initial",
+        "syn",
+        "voxelmorph",
+        "voxelmorph-features",
+        "transmorph",
+        "transmorph-features",
+        "mambamorph-original",
+        "mambamorph-plain",
+        "mambamorph",
+    ]
+    assert METHODS.select("mm-feat,vm,initial") == ["initial", "voxelmorph", "mambamorph"]
+    assert METHODS.select("transmorph*") == ["transmorph", "transmorph-features"]
 
 
-@pytest.mark.parametrize("name", ["mambamorph", "transmorph-features", "mm-feat", "vm-feat", "mambamorph*"])
-def test_what_is_promised_for_later_is_answered_plainly(name):
-    with pytest.raises(UnknownName, match=r"is not in this version\. There are: initial, syn, voxelmorph"):
-        METHODS.select(name)
+def test_the_authors_names_are_those_of_the_networks():
+    assert {name: METHODS.resolve(name) for name in ALIASES} == ALIASES
 
 
 def test_a_wrong_name_is_answered_with_the_nearest():

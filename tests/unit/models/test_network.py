@@ -1,7 +1,4 @@
-"""VoxelMorph as published: its parameters, its forward pass transcribed, what it refuses."""
-
-import json
-from pathlib import Path
+"""How a network is made of its parts, how it begins, what it refuses. That it is the published one: test_fidelity.py."""
 
 import pytest
 import torch
@@ -10,21 +7,10 @@ from torch import Tensor, nn
 
 import models
 from models.network import RegistrationNetwork
-from models.official import load_official
 from models.unet import UNetConfig
-from models.variants import VARIANTS, configure
+from models.variants import ALIASES, VARIANTS, configure
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "official_vm_shapes.json"
 SHAPE = (16, 32, 48)
-
-
-def official_state(seed: int = 0, flow_std: float = 0.05) -> dict[str, Tensor]:
-    """Weights with the authors' names and shapes, large enough that the field moves something."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = json.loads(GOLDEN.read_text())
-    state = {name: 0.1 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    state["flow.weight"] *= 10 * flow_std
-    return state
 
 
 def images(seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -33,66 +19,9 @@ def images(seed: int = 1) -> tuple[Tensor, Tensor]:
     return moving, fixed
 
 
-def transcribed_warp(image: Tensor, flow: Tensor) -> Tensor:
-    sizes = flow.shape[2:]
-    grid = torch.stack(torch.meshgrid(*[torch.arange(n) for n in sizes], indexing="ij"))[None].float()
-    position = grid + flow
-    normalised = torch.stack([2 * (position[:, c] / (n - 1) - 0.5) for c, n in enumerate(sizes)], dim=-1)
-    return F.grid_sample(image, normalised[..., [2, 1, 0]], mode="bilinear", align_corners=True)
-
-
-def transcribed_forward(w: dict[str, Tensor], moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sections 1.1 to 1.3 of the specification, step by step on the authors' names."""
-
-    def block(x: Tensor, name: str) -> Tensor:
-        return F.leaky_relu(F.conv3d(x, w[f"{name}.main.weight"], w[f"{name}.main.bias"], padding=1), 0.2)
-
-    def scaled(flow: Tensor, factor: float) -> Tensor:
-        return F.interpolate(flow, scale_factor=factor, mode="trilinear", align_corners=True)
-
-    x = torch.cat([moving, fixed], 1)
-    skips = []
-    for i in range(4):
-        x = block(x, f"unet_model.encoder.{i}.0")
-        skips.append(x)
-        x = F.max_pool3d(x, 2)
-    for i in range(4):
-        x = block(x, f"unet_model.decoder.{i}.0")
-        x = torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skips[3 - i]], 1)
-    for j in range(2):
-        x = block(x, f"unet_model.remaining.{j}")
-    flow = F.conv3d(x, w["flow.weight"], w["flow.bias"], padding=1)
-    preint_flow = scaled(flow, 0.5) * 0.5
-    v = preint_flow / 2**7
-    for _ in range(7):
-        v = v + transcribed_warp(v, v)
-    pos_flow = scaled(v * 2, 2)
-    return preint_flow, pos_flow, transcribed_warp(moving, pos_flow)
-
-
-def test_voxelmorph_has_the_papers_parameters() -> None:
-    network = models.create("voxelmorph")
-    assert sum(p.numel() for p in network.parameters()) == 92_179
-
-
-def test_the_authors_name_is_an_alias() -> None:
+def test_the_authors_names_are_aliases() -> None:
+    assert set(ALIASES.values()) == set(models.names()) == set(VARIANTS)
     assert models.create("vm").state_dict().keys() == models.create("voxelmorph").state_dict().keys()
-
-
-def test_voxelmorph_has_the_authors_shapes_in_their_order() -> None:
-    expected = list(json.loads(GOLDEN.read_text()).values())
-    assert [list(tensor.shape) for tensor in models.create("voxelmorph").state_dict().values()] == expected
-
-
-def test_the_forward_pass_is_the_specifications() -> None:
-    state, (moving, fixed) = official_state(), images()
-    with torch.no_grad():
-        out = load_official("voxelmorph", state)(moving, fixed)
-        velocity, displacement, moved = transcribed_forward(state, moving, fixed)
-    assert displacement.abs().max() > 0.5
-    torch.testing.assert_close(out.velocity, velocity, rtol=0, atol=1e-5)
-    torch.testing.assert_close(out.displacement, displacement, rtol=0, atol=1e-5)
-    torch.testing.assert_close(out.moved, moved, rtol=0, atol=1e-5)
 
 
 def test_it_starts_from_nearly_no_displacement() -> None:
@@ -112,15 +41,43 @@ def test_convolutions_start_as_specified() -> None:
     assert not any(tensor.any() for name, tensor in state.items() if name.endswith("bias"))
 
 
-def test_double_precision_goes_through() -> None:
+def test_mamba_starts_as_published() -> None:
+    torch.manual_seed(0)
+    mixer = models.create("mambamorph").module.stages[1].block.mixer
+    assert torch.equal(mixer.D, torch.ones(384))
+    torch.testing.assert_close(mixer.A_log[7].exp(), torch.arange(1.0, 17))
+    steps = F.softplus(mixer.dt_proj.bias).log10()
+    assert -3.01 < steps.min() < -2.9
+    assert -1.1 < steps.max() < -0.99
+    assert steps.mean().item() == pytest.approx(-2, abs=0.1)  # uniform in the logarithm
+    assert mixer.dt_proj.weight.abs().max().item() == pytest.approx(12**-0.5, rel=0.01)
+
+
+def test_paths_are_dropped_in_training_alone_and_more_often_later() -> None:
+    blocks = [block for stage in models.create("transmorph").module.stages for block in stage.block]
+    assert [block.drop_path for block in blocks] == pytest.approx([0.3 * k / 7 for k in range(8)])
+    torch.manual_seed(0)
+    block = blocks[-1]
+    tokens = torch.randn(1000, 1, 1, 2, 384)
+    branch = torch.ones(1000, 1, 1, 2, 384)
+    assert torch.equal(block.eval()._dropped(branch), branch)
+    dropped = block.train()._dropped(branch)
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert (dropped[:, 0, 0, 0, 0] == 0).float().mean().item() == pytest.approx(0.3, abs=0.05)
+    assert block(tokens[:2]).shape == (2, 1, 1, 2, 384)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_double_precision_goes_through(name: str) -> None:
     moving, fixed = images()
-    out = models.create("voxelmorph").double()(moving.double(), fixed.double())
+    out = models.create(name).double()(moving.double(), fixed.double())
     assert out.displacement.dtype == torch.float64
 
 
-def test_under_autocast_the_field_stays_in_single_precision() -> None:
+@pytest.mark.parametrize("name", models.names())
+def test_under_autocast_the_field_stays_in_single_precision(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        out = models.create("voxelmorph")(*images())
+        out = models.create(name)(*images())
     assert out.velocity.dtype == out.displacement.dtype == out.moved.dtype == torch.float32
 
 
@@ -161,6 +118,11 @@ def test_a_feature_extractor_is_shared_by_both_images() -> None:
 def test_without_integration_the_displacement_is_the_velocity() -> None:
     out = models.create("voxelmorph", integration_steps=0, integration_scale=1.0)(*images())
     assert torch.equal(out.displacement, out.velocity)
+
+
+def test_a_read_out_needs_features() -> None:
+    with pytest.raises(ValueError, match="no feature extractor"):
+        models.create("mambamorph-plain", has_read_out=True)
 
 
 def test_a_read_out_gives_the_embedding_when_asked() -> None:
