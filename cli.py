@@ -198,9 +198,10 @@ def doctor(as_json: Json = False) -> None:
     """What works here, and the line to type for what does not."""
     from dataclasses import asdict
 
+    from benchmark import kernels
     from srreg.doctor import examine
 
-    findings = examine()
+    findings = [*examine(), *kernels.examine()]
     if as_json:
         print(json.dumps([asdict(f) for f in findings], indent=2))
         return
@@ -215,17 +216,40 @@ def doctor(as_json: Json = False) -> None:
 
 
 @srreg_app.command("import")
-def import_(directory: Path, source: Annotated[str, typer.Option("--from")] = "mambamorph", out: Path = Path("sr-reg")) -> None:
-    """Take an SR-Reg as its authors released it (not in this version)."""
-    not_yet("import")
+def import_(
+    directory: Annotated[Path, typer.Argument(help="The release's folder, with its volumes and labels.")],
+    source: Annotated[Literal["mambamorph"], typer.Option("--from", help="Whose layout it is.")] = "mambamorph",
+    out: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("sr-reg"),
+    splits: Annotated[Path | None, typer.Option(help="Table of person and split; drawn if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the splits, where they are drawn.")] = 0,
+) -> None:
+    """Take an SR-Reg as its authors released it as a data set; goes on where it was stopped."""
+    from srreg.build.import_release import Importing, import_release
+
+    settings = Importing(directory, out, splits, seed)
+    with log_file(out / ".build" / "log.txt"), progress("checking", "importing") as (checking, importing):
+        done = import_release(
+            settings,
+            lambda name, number, total: checking(number, total, name),
+            lambda name, number, total: importing(number, total, name),
+        )
+    print(f"{len(done.imported)} imported, {len(done.ready)} ready before")
+    print(f"data set: {out}   use it: bench run --data {out}")
 
 
 @srreg_app.command()
 def export(
-    dataset: DatasetDir, to: Annotated[str, typer.Option(help="mambamorph, learn2reg")], out: Annotated[Path, typer.Option()]
+    dataset: DatasetDir,
+    to: Annotated[Literal["mambamorph", "learn2reg"], typer.Option(help="Whose layout.")],
+    out: Annotated[Path, typer.Option(help="A folder of its own.")],
 ) -> None:
-    """Write other tools' layouts (not in this version)."""
-    not_yet("export")
+    """Write other tools' layouts; goes on where it was stopped."""
+    from srreg.dataset import Dataset
+    from srreg.export.registry import LAYOUTS
+
+    with progress("exporting") as (advance,):
+        LAYOUTS.load(to)(Dataset.open(dataset), out, lambda name, number, total: advance(number, total, name))
+    print(out)
 
 
 @qc_app.command()

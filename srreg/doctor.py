@@ -92,8 +92,8 @@ def _packages() -> Iterator[Finding]:
         "package",
         "mamba-ssm",
         "ok" if kernels else "limited",
-        kernels or "not installed; no method of this version uses it",
-        "" if kernels else 'pip install "srreg[mamba]" (needs a CUDA device and nvcc)',
+        kernels or "not installed; the scan has back ends of its own",
+        "" if kernels else 'pip install "srreg[mamba]" (needs a CUDA device and nvcc; optional)',
     )
 
 
