@@ -47,16 +47,26 @@ def plan(dataset: Dataset, out: Path, settings: RunSettings, methods: Registry[F
     names = [methods.resolve(name) for name in settings.methods]
     weights = _given_weights(settings, names, methods)
     paper = dataset.pairs("test", "paper")
-    protocol = settings.protocol or ("paper" if len(paper) >= _ENOUGH_PAIRS else "all")
-    pairs = dataset.pairs("test", protocol)
-    if not pairs:
-        raise DataError(f"{dataset.root} has no test pairs for the protocol {protocol!r}; it needs two test subjects")
+    protocol, pairs = test_pairs(dataset, settings.protocol)
     entries = tuple(entry for name in names for entry in _entries(name, weights.get(name), settings.seeds))
     _check_trainings(entries, settings)
     this = _record(dataset, settings, names, entries, protocol, pairs, len(paper))
     record.read(out / "run.json")  # a damaged one is refused now, not when all is done
     _check_alike(out, this)
     return Plan(this, pairs, paper, weights)
+
+
+def test_pairs(dataset: Dataset, asked: Protocol | None) -> tuple[Protocol, tuple[Pair, ...]]:
+    """The protocol that is asked for, or the paper's where it gives as many pairs as there; and its pairs.
+
+    Raises:
+        DataError: there are none.
+    """
+    protocol = asked or ("paper" if len(dataset.pairs("test", "paper")) >= _ENOUGH_PAIRS else "all")
+    pairs = tuple(dataset.pairs("test", protocol))
+    if not pairs:
+        raise DataError(f"{dataset.root} has no test pairs for the protocol {protocol!r}; it needs two test subjects")
+    return protocol, pairs
 
 
 def short_digest(weights: Path) -> str:
@@ -102,13 +112,14 @@ def _check_trainings(entries: Sequence[Entry], settings: RunSettings) -> None:
         if entry.weights is None:
             from benchmark import training
 
-            training.check(
+            training.job(
                 entry.method,
                 settings.profile,
                 seed=entry.seed,
                 device=settings.device,
                 precision=settings.precision,
                 epochs=settings.epochs,
+                gradient_surgery=settings.gradient_surgery,
             )
 
 
@@ -134,6 +145,7 @@ def _record(
             "profile": settings.profile,
             "precision": settings.precision,
             "epochs": settings.epochs,
+            "gradient_surgery": settings.gradient_surgery,
             "weights": {name: str(path) for name, path in settings.weights.items()},
             "keep_fields": settings.keep_fields,
         },

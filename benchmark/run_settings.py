@@ -42,6 +42,7 @@ class RunSettings:
         profile: how to train; a key of `PROFILES`.
         precision: of the training, other than the profile's.
         epochs: other than the profile's.
+        gradient_surgery: of the training; for networks that have a read-out.
         weights: method -> file, instead of training.
         keep_fields: keep every field and not only those of the paper's pairs.
     """
@@ -53,6 +54,7 @@ class RunSettings:
     profile: str = "standard"
     precision: Literal["fp32", "bf16", "fp16"] | None = None
     epochs: int | None = None
+    gradient_surgery: bool = False
     weights: Mapping[str, Path] = field(default_factory=dict)
     keep_fields: bool = False
 

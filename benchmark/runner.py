@@ -13,7 +13,7 @@ from benchmark.record import Entry, Failure
 from benchmark.run_settings import Progress, RunReport, RunSettings
 from benchmark.scoring import Contestant, ScoreBook
 from srreg.dataset import Dataset
-from srreg.errors import BackendUnavailable, NoRoom
+from srreg.errors import BackendUnavailable, NoRoom, SrregError
 from srreg.registry import Registry
 from srreg.subject import Pair
 
@@ -129,10 +129,12 @@ class _Run:
         return Contestant(method, entry.seed, entry.weights or "")
 
     def _train(self, entry: Entry) -> Path:
+        """The weights; where the network seems not to have learned, its numbers are made and the run has a failure."""
         from benchmark import training
+        from benchmark.training_record import alarm_of
 
         log.info("%s: training with seed %d, unless its weights are there", entry.method, entry.seed)
-        return training.train(
+        weights = training.train(
             entry.method,
             self.dataset,
             self.out,
@@ -141,8 +143,12 @@ class _Run:
             device=self.settings.device,
             precision=self.settings.precision,
             epochs=self.settings.epochs,
+            gradient_surgery=self.settings.gradient_surgery,
             progress=self.progress.training,
         )
+        if alarm := alarm_of(weights):
+            self._fail(entry.method, "", SrregError(f"training with seed {entry.seed}: {alarm}"))
+        return weights
 
     def _is_prepared(self, contestant: Contestant, todo: Sequence[Pair]) -> bool:
         """Prepare the method if a pair has no field; False where that failed."""

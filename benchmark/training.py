@@ -29,8 +29,27 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A training that may begin."""
+class _Asked:
+    """What a training is told beside its profile; None leaves it to the profile."""
+
+    seed: int
+    device: str
+    precision: str | None
+    epochs: int | None
+    gradient_surgery: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that may begin.
+
+    Args:
+        method: a network's name.
+        config: the network's.
+        recipe: the profile that was asked for.
+        settings: what the recipe is for this method, device and seed.
+        device: torch's name for it.
+    """
 
     method: str
     config: NetworkConfig
@@ -48,14 +67,30 @@ class _Job:
         }
 
 
-def check(method: str, profile: str, *, seed: int, device: str, precision: str | None, epochs: int | None) -> None:
-    """Refuse what cannot be, before anything runs; the arguments are those of `train`.
+def job(
+    method: str,
+    profile: str,
+    *,
+    seed: int,
+    device: str,
+    precision: str | None,
+    epochs: int | None,
+    gradient_surgery: bool = False,
+) -> Job:
+    """What `train` would do with the same arguments; refuses what cannot be before anything runs.
 
     Raises:
         UnknownName: no such profile.
         UsageError: a method that learns nothing, or settings that cannot be.
     """
-    _job(method, profile, seed, device, precision, epochs)
+    config, recipe = _config(method), profile_named(profile)
+    device_name(device)  # refuses one that is not here
+    settings = _settings(recipe, _Asked(seed, device, precision, epochs, gradient_surgery))
+    try:  # whether there are pairs to validate on is the data's matter
+        check_settings(replace(settings, selection="training"), (), device)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return Job(resolve(method), config, recipe, settings, device)
 
 
 def weights_file(out: Path, method: str, seed: int) -> Path:
@@ -73,6 +108,7 @@ def train(
     device: str = "cpu",
     precision: str | None = None,
     epochs: int | None = None,
+    gradient_surgery: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train a method on the training split, go on with an interrupted training, or take a finished one as it is.
@@ -86,6 +122,7 @@ def train(
         device: torch's name for one.
         precision: fp32, bf16 or fp16; None: the profile's.
         epochs: None: the profile's.
+        gradient_surgery: take from the contrastive loss's gradient what works against registration.
         progress: called after each step.
 
     Returns:
@@ -100,13 +137,21 @@ def train(
         NoRoom: the disk or the memory is full.
         SrregError: the training broke off since its gradients were not finite.
     """
-    job = _job(method, profile, seed, device, precision, epochs)
-    _check_splits(dataset, job)
-    with held(out), room_for(f"the training of {job.method}"):
-        return _train(job, dataset, weights_file(out, job.method, seed), progress)
+    this = job(
+        method,
+        profile,
+        seed=seed,
+        device=device,
+        precision=precision,
+        epochs=epochs,
+        gradient_surgery=gradient_surgery,
+    )
+    _check_splits(dataset, this)
+    with held(out), room_for(f"the training of {this.method}"):
+        return _train(this, dataset, weights_file(out, this.method, seed), progress)
 
 
-def _train(job: _Job, dataset: Dataset, weights: Path, progress: Callable[[Progress], None] | None) -> Path:
+def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progress], None] | None) -> Path:
     made_from = job.made_from(dataset)
     if is_finished(weights, made_from):
         log.info("%s: trained already, weights in %s", job.method, weights)
@@ -116,12 +161,14 @@ def _train(job: _Job, dataset: Dataset, weights: Path, progress: Callable[[Progr
     result = _fit(job, dataset, weights.parent, progress)
     if result.is_main_process:
         write_json(weights.parent / RECORD, begun | outcome(result))
+    for note in result.notes:
+        log.info("%s: %s", job.method, note)
     if result.alarm:
         log.warning("%s: %s", job.method, result.alarm)
     return weights
 
 
-def _fit(job: _Job, dataset: Dataset, folder: Path, progress: Callable[[Progress], None] | None) -> TrainingResult:
+def _fit(job: Job, dataset: Dataset, folder: Path, progress: Callable[[Progress], None] | None) -> TrainingResult:
     seed, recipe, arrays = job.settings.seed, job.recipe, SubjectArrays(dataset)
     validation = ValidationPairs.of(arrays, dataset)
     pairs = TrainingPairs(arrays, dataset.split("train"), seed, recipe.both_ways, recipe.bend_voxels)
@@ -144,17 +191,6 @@ def _fit(job: _Job, dataset: Dataset, folder: Path, progress: Callable[[Progress
         raise SrregError(f"{job.method}: {error}") from error
 
 
-def _job(method: str, profile: str, seed: int, device: str, precision: str | None, epochs: int | None) -> _Job:
-    config, recipe = _config(method), profile_named(profile)
-    device_name(device)  # refuses one that is not here
-    settings = _settings(recipe, seed, device, precision, epochs)
-    try:  # whether there are pairs to validate on is the data's matter
-        check_settings(replace(settings, selection="training"), (), device)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    return _Job(resolve(method), config, recipe, settings, device)
-
-
 def _config(method: str) -> NetworkConfig:
     try:
         return configure(method)
@@ -162,27 +198,29 @@ def _config(method: str) -> NetworkConfig:
         raise UsageError(f"{method} cannot be trained: {error}") from error
 
 
-def _settings(profile: Profile, seed: int, device: str, precision: str | None, epochs: int | None) -> TrainingSettings:
-    chosen = precision or profile.precision_on(device)
+def _settings(profile: Profile, asked: _Asked) -> TrainingSettings:
+    chosen = asked.precision or profile.precision_on(asked.device)
     if chosen not in get_args(Precision):
         raise UsageError(f"expected precision {', '.join(get_args(Precision))}, got {chosen!r}")
     try:
         return TrainingSettings(
             labels=SCORED,
-            epochs=profile.epochs if epochs is None else epochs,
+            epochs=profile.epochs if asked.epochs is None else asked.epochs,
             steps_per_epoch=profile.steps_per_epoch,
             learning_rate=profile.learning_rate,
             precision=chosen,  # type: ignore[arg-type]
             selection=profile.selection,
             second_moment_decay=profile.second_moment_decay,
             schedule=profile.schedule,
-            seed=seed,
+            contrastive_weight=profile.contrastive_weight,
+            gradient_surgery=asked.gradient_surgery,
+            seed=asked.seed,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _check_splits(dataset: Dataset, job: _Job) -> None:
+def _check_splits(dataset: Dataset, job: Job) -> None:
     """Somebody to train on, and pairs to validate on where these decide which weights are kept."""
     people = len({p.person for p in dataset.participants if p.status == "built"})
     why = ""

@@ -43,6 +43,12 @@ def is_finished(weights: Path, made_from: MadeFrom) -> bool:
     return bool(found.get("digest") == record.get("weights_digest"))
 
 
+def alarm_of(weights: Path) -> str:
+    """Why the network of a training seems not to have learned; empty if it has, or if no training left these weights."""
+    path = weights.parent / RECORD
+    return str(read_json(path).get("alarm", "")) if path.is_file() else ""
+
+
 def beginning(method: str, profile: str, device: str, made_from: MadeFrom) -> dict[str, object]:
     """What is known before the first step."""
     versions = {name: version(name) for name in ("srreg", "torch", "accelerate", "safetensors", "numpy")}
@@ -68,4 +74,5 @@ def outcome(result: TrainingResult) -> dict[str, object]:
         "skipped_steps": sum(row.skipped for row in result.history),
         "seconds": round(sum(row.seconds for row in result.history), 1),
         "alarm": result.alarm,
+        "notes": list(result.notes),
     }

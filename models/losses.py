@@ -1,10 +1,15 @@
-"""What a training lowers: overlap of labels, smoothness of the field, likeness of images."""
+"""What a training lowers: overlap of labels, smoothness of the field, likeness of features or of images.
+
+Each is computed in float32 or better, whatever it is given (arXiv 2401.13934 and its code; see each).
+"""
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from models.contrastive import contrast
 
 
 def one_hot(labels: Tensor, values: Sequence[int]) -> Tensor:
@@ -37,9 +42,9 @@ def dice_loss(warped: Tensor, fixed: Tensor, keep: Tensor | None = None) -> Tens
     if warped.shape != fixed.shape:
         raise ValueError(f"expected two label maps of one shape, got {list(warped.shape)} and {list(fixed.shape)}")
     if keep is not None:
-        if keep.dtype != torch.bool or keep.shape != warped.shape[1:2]:
-            raise ValueError(f"expected a bool mask of {warped.shape[1]} classes, got {keep.dtype} {list(keep.shape)}")
+        _check_mask(keep, warped.shape[1])
         warped, fixed = warped[:, keep], fixed[:, keep]
+    warped, fixed = _precise(warped), _precise(fixed)
     voxels = tuple(range(2, warped.ndim))
     overlap = 2 * (warped * fixed).sum(voxels)  # [B, K]
     total = warped.sum(voxels) + fixed.sum(voxels)
@@ -58,15 +63,49 @@ def smoothness_loss(field: Tensor, multiplier: float = 1.0) -> Tensor:
     """
     if field.ndim != 5 or min(field.shape[2:]) < 2:
         raise ValueError(f"expected a field [B, 3, D, H, W] with axes of at least two voxels, got {list(field.shape)}")
-    by_axis = [field.diff(dim=axis).square().mean() for axis in (2, 3, 4)]
+    by_axis = [_precise(field).diff(dim=axis).square().mean() for axis in (2, 3, 4)]
     return multiplier * torch.stack(by_axis).mean()
+
+
+def contrastive_loss(
+    moving_embedding: Tensor,
+    fixed_embedding: Tensor,
+    moving_labels: Tensor,
+    fixed_labels: Tensor,
+    keep: Tensor | None = None,
+    points: int = 10_000,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Supervised contrast of features: low where voxels of one class look alike in both images, those of two do not.
+
+    Both embeddings are made unit vectors; the prototype of a class is the direction of its mean over both images. A
+    point's feature is held against its own prototype and, once more, against all of them, at a temperature of 0.25; the
+    cross-entropy, which therefore stays above log 2, is averaged over points and items. A class that only one image
+    has at the embeddings' size is left out, where the authors' code gives nan; images that share no class give 0.
+    Gradients flow through points and prototypes.
+
+    Args:
+        moving_embedding: [B, 3, d, h, w].
+        fixed_embedding: as moving_embedding.
+        moving_labels: one-hot [B, K, 2d, 2h, 2w]; of each axis every second voxel is taken.
+        fixed_labels: as moving_labels.
+        keep: bool [K], the classes that count; None: all. Voxels of the others are background.
+        points: drawn at most from each image, without regard to class.
+        generator: what they are drawn from, the moving image's first; None: torch's own.
+
+    Raises:
+        ValueError: shapes that do not fit, no points, or a mask of another length.
+    """
+    if keep is not None:
+        _check_mask(keep, moving_labels.shape[1])
+    return contrast(moving_embedding, fixed_embedding, moving_labels, fixed_labels, keep, points, generator).loss
 
 
 def mse_loss(moved: Tensor, fixed: Tensor) -> Tensor:
     """Mean squared difference of two images of one shape."""
     if moved.shape != fixed.shape:
         raise ValueError(f"expected two images of one shape, got {list(moved.shape)} and {list(fixed.shape)}")
-    return F.mse_loss(moved, fixed)
+    return F.mse_loss(_precise(moved), _precise(fixed))
 
 
 def ncc_loss(moved: Tensor, fixed: Tensor, window: int = 9) -> Tensor:
@@ -87,9 +126,19 @@ def ncc_loss(moved: Tensor, fixed: Tensor, window: int = 9) -> Tensor:
     def local_mean(image: Tensor) -> Tensor:
         return F.avg_pool3d(image, window, stride=1, padding=window // 2, count_include_pad=True)
 
-    voxels = window**3
+    moved, fixed, voxels = _precise(moved), _precise(fixed), window**3
     mean_moved, mean_fixed = local_mean(moved), local_mean(fixed)
     cross = voxels * (local_mean(moved * fixed) - mean_moved * mean_fixed)
     variance_moved = voxels * (local_mean(moved.square()) - mean_moved.square())
     variance_fixed = voxels * (local_mean(fixed.square()) - mean_fixed.square())
     return -(cross.square() / (variance_moved * variance_fixed + 1e-5)).mean()
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """At least float32: a sum over a volume does not fit into half precision."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _check_mask(keep: Tensor, classes: int) -> None:
+    if keep.dtype != torch.bool or keep.shape != (classes,):
+        raise ValueError(f"expected a bool mask of {classes} classes, got {keep.dtype} {list(keep.shape)}")

@@ -1,4 +1,4 @@
-"""The training loop: label overlap and smoothness, on accelerate (devices, precision, several processes).
+"""The training loop: epochs of steps, validation, and what is kept of them.
 
 The same seed gives the same weights, bit for bit on a CPU, whether or not the training was
 interrupted between two epochs: what is drawn at a step depends on seed and step alone.
@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from models import checkpoint
-from models.losses import dice_loss, one_hot, smoothness_loss
-from models.network import Registration
-from models.spatial import warp
-from models.training_settings import Batch, Precision, Progress, Selection, TrainingSettings, check
-from models.training_state import EpochRow, State, write_history
+from models.training_alarm import alarm, early_warning
+from models.training_loss import Terms
+from models.training_settings import Batch, Progress, Selection, TrainingSettings, check
+from models.training_state import EpochRow, write_history
+from models.training_step import Stepper
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +31,6 @@ Report = Callable[[Progress], None]
 WEIGHTS = "weights.safetensors"  # the best epoch's
 LAST = "last.safetensors"  # where an interrupted training goes on
 HISTORY = "training.csv"
-_STILL_VOXELS = 0.01  # a mean displacement below this is none
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class TrainingResult:
         weights: their file.
         digest: of the weights.
         alarm: why the network seems not to have learned; empty if it has.
+        notes: what a reader of its record must know beside.
         is_main_process: True in the one process that writes.
     """
 
@@ -55,6 +52,7 @@ class TrainingResult:
     weights: Path
     digest: str
     alarm: str
+    notes: tuple[str, ...]
     is_main_process: bool
 
 
@@ -87,137 +85,88 @@ def fit(
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     check(settings, validation, device)
-    loop = _Loop(network, settings, _accelerator(settings.precision, device), progress)
-    is_main = loop.accelerator.is_main_process
-    history = loop.state.load(folder / LAST, settings, config) or [loop.untrained_row(validation)]
+    stepper = Stepper(network, settings, device)
+    is_main = stepper.accelerator.is_main_process
+    loop = _Loop(stepper, settings, validation, progress if is_main else None)
+    history = stepper.state.load(folder / LAST, settings, config) or [loop.untrained_row()]
     for epoch in range(history[-1].epoch + 1, settings.epochs + 1):
-        history.append(loop.epoch(epoch, batches, validation))
+        history.append(loop.epoch(epoch, batches))
         if is_main:
             if _best(history, settings.selection) == epoch:
                 checkpoint.save(folder / WEIGHTS, network, config)
             write_history(folder / HISTORY, history)
-            loop.state.save(folder / LAST, settings, config, history)
-    loop.accelerator.wait_for_everyone()
+            stepper.state.save(folder / LAST, settings, config, history)
+            if warning := early_warning(history[-1], settings):
+                log.warning("epoch %d of %d: %s", epoch, settings.epochs, warning)
+    stepper.accelerator.wait_for_everyone()
     digest = checkpoint.load(folder / WEIGHTS, network, config)
     best = _best(history, settings.selection)
-    return TrainingResult(tuple(history), best, folder / WEIGHTS, digest, _alarm(history), is_main)
+    return TrainingResult(
+        history=tuple(history),
+        best_epoch=best,
+        weights=folder / WEIGHTS,
+        digest=digest,
+        alarm=alarm(kept=history[best], untrained=history[0]),
+        notes=_notes(history, settings),
+        is_main_process=is_main,
+    )
 
 
 class _Loop:
-    """Network, optimiser and device of one training."""
+    """The epochs of one training."""
 
     def __init__(
-        self, network: nn.Module, settings: TrainingSettings, accelerator: Accelerator, progress: Report | None
+        self, stepper: Stepper, settings: TrainingSettings, validation: Sequence[Batch], progress: Report | None
     ) -> None:
-        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # convolutions are faster so
-        betas = (0.9, settings.second_moment_decay)
-        optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=betas)
-        self.settings, self.accelerator = settings, accelerator
-        self.progress = progress if accelerator.is_main_process else None
-        self.network, self.optimiser = accelerator.prepare(network, optimiser)
-        self.state = State(network, self.optimiser, accelerator.scaler)
-        self.skipped_in_a_row = 0
+        self.stepper, self.settings, self.validation, self.progress = stepper, settings, validation, progress
 
-    def epoch(self, epoch: int, batches: Batches, validation: Sequence[Batch]) -> EpochRow:
+    def epoch(self, epoch: int, batches: Batches) -> EpochRow:
         """One epoch of training and its validation."""
         started = time.perf_counter()
-        self.network.train()
         kept: list[Tensor] = []
         for step, (number, batch) in enumerate(_prefetched(batches, self._numbers(epoch)), start=1):
-            terms, is_good = self._step(number, batch.to(self.accelerator.device))
-            kept += [terms] if is_good else []
+            terms = self.stepper.step(number, batch, done=number / self._batches_in_all)
+            kept += [] if terms is None else [terms]
             if self.progress is not None:
-                self.progress(self._progress(epoch, step, terms, started))
-        steps = self.settings.steps_per_epoch
-        loss, dice, smoothness, displacement = self._mean(kept)
-        valid_loss, valid_dice, _, _ = self._mean([self._validate(batch) for batch in validation])
-        seconds = round(time.perf_counter() - started, 3)
-        skipped = steps - len(kept)
-        log.info("epoch %d of %d: loss %.4f, validation Dice %.4f", epoch, self.settings.epochs, loss, valid_dice)
-        return EpochRow(epoch, epoch * steps, loss, dice, smoothness, valid_loss, valid_dice, displacement, skipped, seconds)
+                loss = math.nan if terms is None else float(terms[0])
+                self.progress(self._progress(epoch, step, loss, time.perf_counter() - started))
+        skipped = self.settings.steps_per_epoch - len(kept)
+        row = self._row(epoch, self.stepper.mean(kept), self._validated(), skipped, started)
+        log.info("epoch %d of %d: loss %.4f, validation Dice %.4f", epoch, self.settings.epochs, row.loss, row.validation_dice)
+        return row
 
-    def untrained_row(self, validation: Sequence[Batch]) -> EpochRow:
+    def untrained_row(self) -> EpochRow:
         """Row 0: what the later ones are held against."""
-        nan = math.nan
-        loss, dice, _, displacement = self._mean([self._validate(batch) for batch in validation])
-        return EpochRow(0, 0, nan, nan, nan, loss, dice, displacement, skipped=0, seconds=0.0)
+        nothing, found = self.stepper.mean([]), self._validated()
+        moved = nothing._replace(displacement=found.displacement, furthest=found.furthest)
+        return self._row(0, moved, found, skipped=0, started=time.perf_counter())
+
+    def _validated(self) -> Terms:
+        return self.stepper.mean([self.stepper.validate(batch) for batch in self.validation])
+
+    def _row(self, epoch: int, trained: Terms, validated: Terms, skipped: int, started: float) -> EpochRow:
+        return EpochRow(
+            epoch=epoch,
+            step=epoch * self.settings.steps_per_epoch,
+            **trained._asdict(),
+            validation_loss=validated.loss,
+            validation_dice=validated.dice,
+            skipped=skipped,
+            seconds=round(time.perf_counter() - started, 3),
+        )
 
     def _numbers(self, epoch: int) -> range:
         """The numbers of this process's batches."""
-        processes, steps = self.accelerator.num_processes, self.settings.steps_per_epoch
-        first = (epoch - 1) * steps * processes + self.accelerator.process_index
+        processes, steps = self.stepper.accelerator.num_processes, self.settings.steps_per_epoch
+        first = (epoch - 1) * steps * processes + self.stepper.accelerator.process_index
         return range(first, first + steps * processes, processes)
 
     @property
     def _batches_in_all(self) -> int:
-        return self.settings.epochs * self.settings.steps_per_epoch * self.accelerator.num_processes
+        return self.settings.epochs * self.settings.steps_per_epoch * self.stepper.accelerator.num_processes
 
-    def _progress(self, epoch: int, step: int, terms: Tensor, started: float) -> Progress:
-        settings = self.settings
-        seconds = time.perf_counter() - started
-        return Progress(epoch, settings.epochs, step, settings.steps_per_epoch, float(terms[0]), seconds)
-
-    def _step(self, number: int, batch: Batch) -> tuple[Tensor, bool]:
-        """One step: its loss terms, and whether it was finite."""
-        # 32 bits, since a CPU generator takes no more. Seeded at every step, its state need not be saved.
-        torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0]))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate_at(number / self._batches_in_all)
-        self.optimiser.zero_grad()
-        loss, terms = self._losses(batch)
-        self.accelerator.backward(loss)
-        self.accelerator.unscale_gradients(self.optimiser)
-        is_good = self._is_finite(loss)
-        if is_good or self.accelerator.scaler is not None:  # fp16's scaler skips by itself, and learns from it
-            self.optimiser.step()
-        self._count(is_good, number)
-        return terms, is_good
-
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss; and, detached: loss, Dice, smoothness, mean length of the displacement in voxels."""
-        out: Registration = self.network(batch.moving, batch.fixed)
-        moved = warp(one_hot(batch.moving_labels, self.settings.labels), out.displacement)
-        dice = dice_loss(moved, one_hot(batch.fixed_labels, self.settings.labels))
-        smoothness = smoothness_loss(out.velocity, self.settings.smoothness_multiplier)
-        loss = dice + self.settings.smoothness_weight * smoothness
-        length = out.displacement.norm(dim=1).mean()
-        return loss, torch.stack([loss, -dice, smoothness, length]).detach()
-
-    def _is_finite(self, loss: Tensor) -> bool:
-        """True if loss and gradient are finite, in every process."""
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
-        is_bad = (~(torch.isfinite(loss) & torch.isfinite(norm))).float()
-        return not bool(self.accelerator.reduce(is_bad, "sum") > 0)
-
-    def _count(self, is_good: bool, number: int) -> None:
-        self.skipped_in_a_row = 0 if is_good else self.skipped_in_a_row + 1
-        if not is_good:
-            log.warning("batch %d: loss or gradient is not finite, step skipped", number)
-        if self.skipped_in_a_row >= self.settings.most_skipped_in_a_row:
-            raise FloatingPointError(
-                f"{self.skipped_in_a_row} steps in a row had no finite loss and gradient, the last at batch {number}; "
-                "train in fp32 or with a lower learning rate, and look at the images"
-            )
-
-    @torch.no_grad()
-    def _validate(self, batch: Batch) -> Tensor:
-        self.network.eval()
-        return self._losses(batch.to(self.accelerator.device))[1]
-
-    def _mean(self, terms: list[Tensor]) -> list[float]:
-        """Means over steps and processes; nan where there was none."""
-        nothing = torch.full((4,), math.nan, device=self.accelerator.device)
-        total = torch.stack(terms).mean(dim=0) if terms else nothing
-        means: list[float] = self.accelerator.reduce(total, "mean").tolist()
-        return means
-
-
-def _accelerator(precision: Precision, device: str) -> Accelerator:
-    if ":" in device:
-        torch.cuda.set_device(device)
-    # accelerate keeps a process's first precision and device for ever; here one process trains several networks.
-    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision)
+    def _progress(self, epoch: int, step: int, loss: float, seconds: float) -> Progress:
+        return Progress(epoch, self.settings.epochs, step, self.settings.steps_per_epoch, loss, seconds)
 
 
 def _prefetched(batches: Batches, numbers: range) -> Iterator[tuple[int, Batch]]:
@@ -239,12 +188,13 @@ def _best(history: Sequence[EpochRow], selection: Selection) -> int:
     return trained[ranked.index(min(ranked))].epoch
 
 
-def _alarm(history: Sequence[EpochRow]) -> str:
-    """Why the network seems not to have learned; empty if it has, or if nothing was validated."""
-    last = history[-1]
-    if not last.displacement >= _STILL_VOXELS:
-        return f"did not learn: the mean displacement is {last.displacement:.4f} voxels; try fp32 or a higher learning rate"
-    initial, best = history[0].validation_dice, max(row.validation_dice for row in history[1:])
-    if best <= initial:
-        return f"did not learn: validation Dice {best:.4f} at best, {initial:.4f} untrained; train longer"
-    return ""
+def _notes(history: Sequence[EpochRow], settings: TrainingSettings) -> tuple[str, ...]:
+    if settings.contrastive_weight == 0:
+        return ()
+    trained = [row for row in history if not math.isnan(row.contrastive)]
+    if not trained:
+        return ("no contrastive loss: this network has no read-out",)
+    left_out = sum(row.left_out for row in trained) / len(trained)
+    if left_out == 0:
+        return ()
+    return (f"contrastive loss: {left_out:.2f} classes a step were in one image only, and left out of it",)

@@ -26,6 +26,8 @@ class TrainingSettings:
         schedule: `constant`, or down to zero along half a cosine.
         smoothness_weight: lambda.
         smoothness_multiplier: 2 for every network in the authors' code.
+        contrastive_weight: of the contrastive loss, for networks that have a read-out; 0: it is not computed.
+        gradient_surgery: take from the contrastive loss's gradient what works against registration.
         precision: fp32, or mixed with bf16 or fp16.
         selection: the weights kept are those of the epoch with the lowest loss on validation or on training pairs.
         seed: of everything drawn.
@@ -44,6 +46,8 @@ class TrainingSettings:
     schedule: Schedule = "constant"
     smoothness_weight: float = 0.1
     smoothness_multiplier: float = 2.0
+    contrastive_weight: float = 0.0
+    gradient_surgery: bool = False
     precision: Precision = "fp32"
     selection: Selection = "validation"
     seed: int = 0
@@ -55,6 +59,10 @@ class TrainingSettings:
         for name in ("epochs", "steps_per_epoch", "learning_rate", "most_skipped_in_a_row"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
+        if self.contrastive_weight < 0:
+            raise ValueError(f"expected a contrastive_weight of 0 or more, got {self.contrastive_weight}")
+        if self.gradient_surgery and self.contrastive_weight == 0:
+            raise ValueError("gradient surgery needs a contrastive loss, and its weight is 0 here")
 
     def learning_rate_at(self, done: float) -> float:
         """Of a step, when a part of the training, from 0 to 1, is done."""

@@ -21,12 +21,15 @@ class EpochRow:
     Args:
         epoch: from 1; 0 is before the first.
         step: steps done since the start.
-        loss: mean over the epoch's steps.
+        loss: of registration (Dice and weighted smoothness, not contrast), mean over the epoch's steps.
         dice: as the loss takes it, soft, in [0, 1].
         smoothness: before its weight.
+        contrastive: before its weight.
+        left_out: classes a step that only one image of a pair has, and the contrastive loss therefore leaves out.
         validation_loss: mean over the validation pairs.
         validation_dice: as dice.
         displacement: mean length over the training pairs (row 0: validation pairs), in voxels.
+        furthest: largest component of any voxel, mean over the same pairs; under half a voxel no label moves.
         skipped: steps without a finite loss and gradient.
         seconds: of training and validation.
     """
@@ -36,9 +39,12 @@ class EpochRow:
     loss: float
     dice: float
     smoothness: float
+    contrastive: float
+    left_out: float
     validation_loss: float
     validation_dice: float
     displacement: float
+    furthest: float
     skipped: int
     seconds: float
 

@@ -1,7 +1,9 @@
 """Training on a data set's own splits: what is drawn, what is kept, what is refused."""
 
+import csv
 import errno
 import json
+import math
 from pathlib import Path
 
 import filelock
@@ -16,6 +18,7 @@ from benchmark.method import CannotTrain
 from benchmark.network_input import min_max, padded
 from benchmark.profiles import PROFILES, Profile, profile_named
 from benchmark.training_pairs import SubjectArrays, TrainingPairs, ValidationPairs
+from benchmark.training_record import alarm_of
 from models.training_settings import Progress
 from srreg.dataset import Dataset
 from srreg.errors import DataError, FolderBusy, NoRoom, SrregError, UnknownName, UsageError
@@ -31,9 +34,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile of two epochs of two steps."""
+    """Two profiles of two epochs of two steps."""
     torch.set_num_threads(1)
-    monkeypatch.setitem(PROFILES, "tiny", Profile("tiny", 2, 2, 1e-3, "bf16", "validation"))  # type: ignore[arg-type]
+    for name, weight in (("tiny", 0.0), ("tiny-contrast", 0.5)):
+        recipe = Profile(name, 2, 2, 1e-3, "bf16", "validation", contrastive_weight=weight)
+        monkeypatch.setitem(PROFILES, name, recipe)  # type: ignore[arg-type]
 
 
 def record_of(weights: Path) -> dict[str, object]:
@@ -50,6 +55,35 @@ def test_training_leaves_weights_history_and_record(dataset: Dataset, tmp_path: 
     assert record["dataset"] == {"digest": dataset.digest}
     assert record["settings"]["seed"] == 2  # type: ignore[index]
     assert record["config"]["module.encoder"] == [16, 16, 16, 16]  # type: ignore[index]
+
+
+def test_a_network_with_a_read_out_is_trained_with_contrast(dataset: Dataset, tmp_path: Path) -> None:
+    weights = training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
+    rows = list(csv.DictReader((weights.parent / "training.csv").read_text().splitlines()))
+    assert all(float(row["contrastive"]) > math.log(2) for row in rows[1:])
+    settings = record_of(weights)["settings"]
+    assert (settings["contrastive_weight"], settings["gradient_surgery"]) == (0.5, True)  # type: ignore[index]
+
+
+def test_the_record_says_where_there_was_no_contrast(dataset: Dataset, tmp_path: Path) -> None:
+    weights = training.train("voxelmorph", dataset, tmp_path, "tiny-contrast")
+    assert record_of(weights)["notes"] == ["no contrastive loss: this network has no read-out"]
+
+
+def test_a_network_that_did_not_learn_has_its_alarm_in_the_record(dataset: Dataset, tmp_path: Path) -> None:
+    weights = training.train("voxelmorph", dataset, tmp_path, "tiny", epochs=1)
+    assert alarm_of(weights).startswith("did not learn: no voxel moves by half its size")
+    assert record_of(weights)["alarm"] == alarm_of(weights)
+
+
+def test_weights_that_no_training_left_have_no_alarm(tmp_path: Path) -> None:
+    assert alarm_of(tmp_path / "weights.safetensors") == ""
+
+
+def test_a_training_without_surgery_does_not_go_on_with_it(dataset: Dataset, tmp_path: Path) -> None:
+    training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast")
+    with pytest.raises(UsageError, match="made with gradient_surgery False, expected True"):
+        training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
 
 
 def test_a_finished_training_is_reused(dataset: Dataset, tmp_path: Path) -> None:
@@ -102,6 +136,7 @@ def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
         ({"precision": "fp16"}, "fp16 needs a GPU"),
         ({"precision": "float32"}, "expected precision fp32, bf16, fp16"),
         ({"epochs": 0}, "epochs above 0"),
+        ({"gradient_surgery": True}, "surgery needs a contrastive loss"),
         ({"profile": "quick"}, "no profile is called 'quick'. There are: demo, cpu, standard, paper"),
     ],
 )
@@ -173,7 +208,12 @@ def test_of_the_processes_of_one_training_the_first_holds_the_folder(tmp_path: P
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
-    assert profile_named("paper") == Profile("paper", 100, 150, 1e-4, "fp16", "training")
+    assert profile_named("paper") == Profile("paper", 100, 150, 1e-4, "fp16", "training", contrastive_weight=1e-3)
+
+
+def test_only_the_published_recipes_have_contrast() -> None:
+    weights = {name: recipe.contrastive_weight for name, recipe in PROFILES.items() if not name.startswith("tiny")}
+    assert weights == {"demo": 0.0, "cpu": 0.0, "standard": 1e-3, "paper": 1e-3}
 
 
 def test_an_unknown_profile_is_refused() -> None:
@@ -210,11 +250,6 @@ def test_a_number_always_gives_the_same_pair(dataset: Dataset) -> None:
     first, second = (TrainingPairs(arrays, dataset.split("train"), seed=1)(5) for _ in range(2))
     assert torch.equal(first.moving, second.moving)
     assert torch.equal(first.fixed, second.fixed)
-
-
-def test_subjects_that_do_not_fit_are_read_anew(dataset: Dataset) -> None:
-    nothing_held, all_held = SubjectArrays(dataset, held_bytes=0), SubjectArrays(dataset)
-    assert torch.equal(nothing_held.batch("1BA001", "1BA002").fixed, all_held.batch("1BA001", "1BA002").fixed)
 
 
 def test_validation_takes_the_pairs_of_the_data_set(dataset: Dataset) -> None:

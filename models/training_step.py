@@ -1,0 +1,132 @@
+"""One step of a training: losses, gradients, and whether to take it; on accelerate."""
+
+import logging
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from models.gradient_surgery import joined
+from models.network import Registration
+from models.training_loss import Losses, Terms, losses
+from models.training_settings import Batch, Precision, TrainingSettings
+from models.training_state import State
+
+log = logging.getLogger(__name__)
+
+
+class Stepper:
+    """Network, optimiser and device of one training.
+
+    Args:
+        network: gives a `Registration`.
+        settings: how to train.
+        device: "cpu", "cuda" or "cuda:N".
+
+    Attributes:
+        accelerator: knows the device and the other processes.
+        state: what must be saved to go on from here.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings, device: str) -> None:
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # convolutions are faster so
+        betas = (0.9, settings.second_moment_decay)
+        optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=betas)
+        self.settings, self.accelerator = settings, _accelerator(settings.precision, device)
+        self._network, self._optimiser = self.accelerator.prepare(network, optimiser)
+        self.state = State(network, self._optimiser, self.accelerator.scaler)
+        self._skipped: list[int] = []  # batches in a row
+
+    def step(self, number: int, batch: Batch, done: float) -> Tensor | None:
+        """Take one step: its loss terms, as in `Terms`; None if it was skipped for not being finite.
+
+        Args:
+            number: of the batch.
+            batch: on any device.
+            done: part of the training before it, from 0 to 1.
+
+        Raises:
+            FloatingPointError: too many steps in a row were skipped.
+        """
+        # 32 bits, since a CPU generator takes no more. Seeded at every step, its state need not be saved.
+        torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, number]).generate_state(1)[0]))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate_at(done)
+        self._network.train()
+        with self.accelerator.no_sync(self._network):  # `_gradients` takes the mean over processes
+            found = self._losses(batch, embed=self.settings.contrastive_weight > 0)
+            self._set_gradients(found)
+        self.accelerator.unscale_gradients(self._optimiser)
+        is_good = self._is_finite(found.total)
+        if is_good:
+            self._optimiser.step()
+        elif self.accelerator.scaler is not None:
+            self.accelerator.scaler.update()  # to a lower scale, where it was the gradient that overflowed
+        self._count(is_good, number, found.total)
+        return found.terms if is_good else None
+
+    @torch.no_grad()
+    def validate(self, batch: Batch) -> Tensor:
+        """The loss terms of a pair that is not trained on."""
+        self._network.eval()
+        return self._losses(batch, embed=False).terms
+
+    def mean(self, terms: list[Tensor]) -> Terms:
+        """Means over steps and processes; nan where there was none."""
+        nothing = torch.full((len(Terms._fields),), torch.nan, device=self.accelerator.device)
+        total = torch.stack(terms).mean(dim=0) if terms else nothing
+        return Terms(*self.accelerator.reduce(total, "mean").tolist())
+
+    def _losses(self, batch: Batch, embed: bool) -> Losses:
+        """In float32: accelerate's mixed precision ends with the network, where the authors' spans the losses, too."""
+        batch = batch.to(self.accelerator.device)
+        out: Registration = self._network(batch.moving, batch.fixed, embed=embed)
+        return losses(out, batch, self.settings)
+
+    def _set_gradients(self, found: Losses) -> None:
+        if found.contrastive is not None and self.settings.gradient_surgery:
+            registration = self._gradients(found.registration, retain_graph=True)
+            gradients = joined(registration, self._gradients(found.contrastive))
+        else:
+            gradients = self._gradients(found.total)
+        for parameter, gradient in zip(self._network.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+
+    def _gradients(self, loss: Tensor, retain_graph: bool = False) -> list[Tensor | None]:
+        """Of every parameter, the mean over processes; None where the loss does not reach it."""
+        self._optimiser.zero_grad()
+        self.accelerator.backward(loss, retain_graph=retain_graph)
+        gradients = [parameter.grad for parameter in self._network.parameters()]
+        return [None if gradient is None else self.accelerator.reduce(gradient, "mean") for gradient in gradients]
+
+    def _is_finite(self, loss: Tensor) -> bool:
+        """True if loss and gradient are finite, in every process."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._network.parameters() if p.grad is not None])
+        is_bad = (~(torch.isfinite(loss) & torch.isfinite(norm))).float()
+        return not bool(self.accelerator.reduce(is_bad, "sum") > 0)
+
+    def _count(self, is_good: bool, number: int, loss: Tensor) -> None:
+        if is_good:
+            self._skipped = []
+            return
+        self._skipped.append(number)
+        what = "gradient" if torch.isfinite(loss) else "loss"
+        scaler = self.accelerator.scaler
+        scaled = f"; fp16's loss scale is {scaler.get_scale():g} now" if scaler is not None else ""
+        log.warning("batch %d: the %s is not finite, step skipped%s", number, what, scaled)
+        if len(self._skipped) >= self.settings.most_skipped_in_a_row:
+            raise FloatingPointError(
+                f"{len(self._skipped)} steps in a row had no finite loss and gradient, those of the batches "
+                f"{', '.join(map(str, self._skipped))}; train in fp32 or with a lower learning rate, and look at the images. "
+                "What the last whole epoch left is kept"
+            )
+
+
+def _accelerator(precision: Precision, device: str) -> Accelerator:
+    if ":" in device:
+        torch.cuda.set_device(device)
+    # accelerate keeps a process's first precision and device for ever; here one process trains several networks.
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision)
