@@ -41,7 +41,7 @@ quick: $(READY)
 
 # Everything that needs a GPU, in one call of under ten minutes; uses the python that is there, no environment is made.
 gpu:
-	PYTHONPATH=. $(PYTHON) perf/gpu.py
+	$(PYTHON) -m perf.gpu
 
 clean:
 	rm -rf demo .venv

@@ -1,6 +1,6 @@
-"""Label maps of a built data set as one small array file, perf/heads.npz, for `make gpu` to take along.
+"""Label maps of a built data set as one small array file, perf/gpu/heads.npz, for `make gpu` to take along.
 
-python perf/prepare_heads.py demo/sr-reg
+python -m perf.gpu.prepare demo/sr-reg
 """
 
 import sys

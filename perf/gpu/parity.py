@@ -1,0 +1,93 @@
+"""The device in float32 beside the CPU in float64."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from models.selective_scan import BACKENDS, selective_scan
+from models.spatial import integrate, warp
+from perf.gpu.measuring import Row
+
+LARGEST_VOXELS = 1e-3  # of warped positions
+LARGEST_RELATIVE = 1e-5  # of the scan: largest error over largest value
+_SCANS = {  # batch, channels, states, L
+    "one token": (1, 7, 16, 1),
+    "odd": (3, 37, 16, 1003),
+    "few states": (1, 64, 4, 300),
+    "long": (1, 192, 16, 20_000),
+}
+
+
+def rows(device: torch.device) -> list[Row]:
+    """A row a thing that is compared."""
+    scans = (row for backend in BACKENDS for size in _SCANS for row in _scan_rows(backend, size, device))
+    return [*_space(device), *scans]
+
+
+def _space(device: torch.device) -> Iterator[Row]:
+    generator = torch.Generator().manual_seed(0)
+    field = torch.randn(1, 3, 24, 28, 32, generator=generator, dtype=torch.float64)
+    smooth = torch.nn.functional.avg_pool3d(field, 5, stride=1, padding=2) * 10
+    on_device = smooth.float().to(device)
+    for name, truth, ours in (
+        ("warp", warp(field, smooth), warp(field.float().to(device), on_device)),
+        ("integrate", integrate(smooth), integrate(on_device)),
+    ):
+        largest = float((ours.double().cpu() - truth).abs().max())
+        yield {"what": name, "largest difference (voxels)": largest, "agrees": largest < LARGEST_VOXELS}
+
+
+def _scan_rows(backend: str, size: str, device: torch.device) -> Iterator[Row]:
+    """Output and gradients of one back end at one size; nothing where it cannot run on the device."""
+    if backend == "reference" and size == "long":
+        return  # the loop's backward is quadratic in L
+    names, arguments = _arguments(*_SCANS[size])
+    try:
+        ours = _results(arguments, backend, device, torch.float32)
+    except (RuntimeError, ValueError, ImportError) as error:
+        # A GPU is what triton's is for; the others may be missing.
+        is_needed = backend == "triton" and device.type == "cuda"
+        yield {"what": f"scan {backend}, {size}", "cannot run": str(error).splitlines()[0], "agrees": not is_needed}
+        return
+    truth = _results(arguments, "torch", torch.device("cpu"), torch.float64)
+    errors = {name: _relative(a, b) for name, a, b in zip(("y", *names), ours, truth, strict=True)}
+    worst = max(errors, key=lambda name: errors[name])
+    yield {
+        "what": f"scan {backend}, {size}",
+        "largest relative error": errors[worst],
+        "of": worst,
+        "agrees": errors[worst] < LARGEST_RELATIVE,
+    }
+
+
+def _arguments(batch: int, channels: int, states: int, length: int) -> tuple[list[str], dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(length)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    arguments = {
+        "u": draw(batch, channels, length),
+        "delta": draw(batch, channels, length),
+        "A": -torch.exp(0.5 * draw(channels, states)),
+        "B": draw(batch, states, length),
+        "C": draw(batch, states, length),
+        "D": draw(channels),
+        "z": draw(batch, channels, length),
+        "delta_bias": draw(channels) - 4,
+    }
+    return list(arguments), arguments
+
+
+def _results(arguments: dict[str, Tensor], backend: str, device: torch.device, kind: torch.dtype) -> list[Tensor]:
+    """Output, then the gradient of each argument, on the CPU in float64."""
+    leaves = {name: value.to(device, kind).requires_grad_() for name, value in arguments.items()}
+    y = selective_scan(**leaves, delta_softplus=True, backend=backend)
+    weights = torch.linspace(-1, 1, y.numel(), device=device, dtype=kind).view_as(y)
+    gradients = torch.autograd.grad((y * weights).sum(), list(leaves.values()))
+    return [tensor.detach().double().cpu() for tensor in (y, *gradients)]
+
+
+def _relative(ours: Tensor, truth: Tensor) -> float:
+    return float((ours - truth).abs().max() / truth.abs().max())
