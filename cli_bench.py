@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from console import Advance, configure_logging, log_file, not_yet, progress, say
+import cli_table
+from console import Advance, configure_logging, log_file, progress, say
 from srreg.errors import UsageError
 
 if TYPE_CHECKING:
     from models.training_settings import Progress as TrainingProgress
+    from srreg.backends.protocol import Backend
 
 _LARGEST_SEED = 2**31 - 1  # what every generator takes
 
@@ -20,7 +22,11 @@ Out = Annotated[Path, typer.Option(help="Folder of weights, fields and rows.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0; auto: a GPU where torch sees one.")]
 Precision = Annotated[Literal["fp32", "bf16", "fp16"] | None, typer.Option(help="Of the training; the profile's if not given.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Of the training; the profile's if not given.")]
+Surgery = Annotated[
+    bool, typer.Option("--gradient-surgery", help="Cut from the contrastive gradient what works against registration.")
+]
 Profile = Annotated[str, typer.Option(help="How to train: demo, cpu, standard, paper.")]
+ModalityName = Annotated[Literal["mr", "ct"] | None, typer.Option(help="As its numbers tell if not given.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log more; errors keep their traceback.")]
 
 
@@ -41,6 +47,7 @@ def run(
     device: Device = "auto",
     precision: Precision = None,
     epochs: Epochs = None,
+    gradient_surgery: Surgery = False,
     weights: Annotated[list[str] | None, typer.Option(help="NAME=FILE, instead of training; may be repeated.")] = None,
     keep_fields: Annotated[bool, typer.Option(help="Keep every displacement, not only the paper's pairs'.")] = False,
 ) -> None:
@@ -58,6 +65,7 @@ def run(
         profile=profile,
         precision=precision,
         epochs=epochs,
+        gradient_surgery=gradient_surgery,
         weights=_weights(weights or []),
         keep_fields=keep_fields,
     )
@@ -83,11 +91,13 @@ def train(
     device: Device = "auto",
     precision: Precision = None,
     epochs: Epochs = None,
+    gradient_surgery: Surgery = False,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = True,
 ) -> None:
     """Only the training; `bench run` then takes the weights it leaves."""
     from benchmark import training
     from benchmark.method import METHODS
+    from benchmark.training_record import alarm_of
     from srreg.dataset import Dataset
 
     if not resume and training.weights_file(out, METHODS.resolve(method), seed).parent.exists():
@@ -102,42 +112,96 @@ def train(
             device=_chosen(device),
             precision=precision,
             epochs=epochs,
+            gradient_surgery=gradient_surgery,
             progress=lambda p: _tell(advance, p),
         )
     print(weights)
+    raise typer.Exit(1 if alarm_of(weights) else 0)
+
+
+app.command()(cli_table.table)
+app.command()(cli_table.page)
 
 
 @app.command()
-def table(
-    out: Out = Path("runs"),
-    number: Annotated[str, typer.Option("--table", help="1 (methods) or 2 (feature extractor).")] = "1",
-    markdown: Annotated[bool, typer.Option("--markdown", help="The default.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Numbers in full.")] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="Not in this version.")] = False,
-    html: Annotated[bool, typer.Option("--html", help="Not in this version.")] = False,
-    compare: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
+def register(
+    moving: Annotated[Path, typer.Argument(help="The image that is warped.")],
+    fixed: Annotated[Path, typer.Argument(help="The image that stays; the result lies on its grid.")],
+    method: Annotated[str, typer.Option(help="A name of `bench run`.")] = "syn",
+    weights: Annotated[Path | None, typer.Option(help="Of a method that learns; the newest in --runs if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the moved image and the displacement.")] = Path("registered"),
+    preprocess: Annotated[
+        Literal["auto", "none"], typer.Option(help="auto: whole heads; none: images as a data set holds them.")
+    ] = "auto",
+    labels: Annotated[Path | None, typer.Option(help="Regions of the moving image, to be moved with it.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where trained weights are looked for.")] = Path("runs"),
+    device: Device = "auto",
+    moving_modality: ModalityName = None,
+    fixed_modality: ModalityName = None,
+    skull_stripper: Annotated[
+        str | None, typer.Option(help="The best that works here, or precomputed:DIR with DIR/{moving,fixed}/brain.nii.gz.")
+    ] = None,
+    size: Annotated[
+        Literal["full", "half", "quarter"] | None, typer.Option(help="Voxels; as in training if not given.")
+    ] = None,
+    align: Annotated[Literal["affine", "rigid", "center", "none"], typer.Option(help="To the common frame.")] = "affine",
 ) -> None:
-    """A table from the rows on disk."""
-    from benchmark import render, tables
+    """One pair of your own images, any grid and orientation: moved image, displacement, moved labels."""
+    from benchmark.own_images import OwnPair
+    from benchmark.registration import Registering
+    from benchmark.registration import register as register_pair
 
-    if latex or html or compare or number in ("structures", "statistics"):
-        not_yet("table --latex, --html, --compare, --table structures and --table statistics")
-    if markdown and csv:
-        raise UsageError("choose one of --markdown and --csv")
-    made = tables.build(out, number)
-    print(render.csv_text(made) if csv else render.markdown(made), end="")
+    device = _chosen(device)
+    stripper = _skull_stripper(skull_stripper, device) if preprocess == "auto" else None
+    settings = Registering(method, weights, runs, device, preprocess, stripper, size, align)
+    pair = OwnPair(moving, fixed, labels, moving_modality, fixed_modality)
+    with log_file(out / "log.txt"), progress("registering") as (advance,):
+        written = register_pair(pair, out, settings, advance)
+    for path in written:
+        print(path)
+
+
+def _skull_stripper(spec: str | None, device: str) -> "Backend":
+    """The one that was named, or the best that works here, on all cores."""
+    import os
+
+    from srreg.backends.protocol import Resources
+    from srreg.backends.registry import SKULL_STRIPPERS, make
+
+    return make(SKULL_STRIPPERS, spec, Resources(device=device, threads=os.cpu_count() or 1))
 
 
 @app.command()
-def register(moving: Path, fixed: Path, method: str = "syn", out: Path = Path("registered")) -> None:
-    """One pair of your own images (not in this version)."""
-    not_yet("register")
+def plan(
+    methods: Annotated[str, typer.Option(help="all, or names with commas and wildcards.")] = "all",
+    data: Annotated[Path, typer.Option(help="A data set; without one: the paper's size and split.")] = Path("sr-reg"),
+    out: Out = Path("runs"),
+    profile: Profile = "standard",
+    pairs: Annotated[Literal["paper", "all"] | None, typer.Option(help="The paper's if there are 10, else all.")] = None,
+    seeds: Annotated[str, typer.Option(help="One training each, comma-separated.")] = "0",
+    device: Device = "auto",
+    precision: Precision = None,
+    epochs: Epochs = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Parameters, memory and time of each method on this machine, measured on a small piece; trains and writes nothing."""
+    from benchmark import forecast, forecast_table
+    from benchmark.method import METHODS
+    from benchmark.run_settings import RunSettings
 
-
-@app.command()
-def plan(methods: str = "all") -> None:
-    """Parameters, memory and time before anything runs (not in this version)."""
-    not_yet("plan")
+    settings = RunSettings(
+        methods=METHODS.select(methods),
+        protocol=pairs,
+        seeds=_numbers(seeds),
+        device=_chosen(device),
+        profile=profile,
+        precision=precision,
+        epochs=epochs,
+    )
+    task = forecast.task(data, out, settings)
+    with progress("measuring") as (advance,):
+        found = forecast.forecasts(task, advance)
+    print((forecast_table.as_json if json else forecast_table.as_text)(task, found), end="")
 
 
 def _chosen(device: str) -> str:

@@ -8,6 +8,7 @@ from benchmark import record, results
 from benchmark.clock import device_name
 from benchmark.method import TRAINABLE, Factory
 from benchmark.profiles import profile_named
+from benchmark.protocol import VERSION, described, versions
 from benchmark.record import Entry, RunRecord
 from benchmark.run_settings import RunSettings
 from srreg.dataset import Dataset, Protocol
@@ -148,6 +149,7 @@ def _record(
             "gradient_surgery": settings.gradient_surgery,
             "weights": {name: str(path) for name, path in settings.weights.items()},
             "keep_fields": settings.keep_fields,
+            **described(dataset),
         },
         dataset=record.describe(dataset),
         versions=record.versions(),
@@ -157,7 +159,11 @@ def _record(
 
 def _check_alike(out: Path, this: RunRecord) -> None:
     """Numbers of two data sets or two devices do not share a folder, for they do not share a table."""
-    for row in results.read(out / "results.csv"):
+    rows = results.read(out / "results.csv")
+    made_by = versions(record.read(out / "run.json"), {row.run for row in rows})
+    if others := [version for version in made_by if version != VERSION]:
+        raise UsageError(f"{out} holds numbers of version {others[0]} of the protocol, this is {VERSION}; give another --out")
+    for row in rows:
         if row.dataset != this.dataset.digest:
             raise UsageError(f"{out} holds numbers of another data set ({row.dataset}); give this one another --out")
         if row.device != this.device:

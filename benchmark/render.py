@@ -1,57 +1,56 @@
-"""Tables as text: Markdown for people, CSV for programs."""
+"""Tables as text: Markdown for people, CSV for programs. LaTeX and HTML: `render_latex.py`, `render_html.py`."""
 
 import csv
 import io
+import math
 from collections.abc import Sequence
+from string import ascii_lowercase
 
-from benchmark.metrics import METRICS
-from benchmark.scores import Summary
-from benchmark.tables import Column, Table, TableRow
+from benchmark.table import Cell, Column, Table, TableRow
 
-_ARROWS = {"higher": "↑", "lower": "↓"}
 _NONE = "—"
+_NOT_APPLICABLE = "n/a"
 
 
 def markdown(table: Table) -> str:
     """A table with its caption above and its notes below; two decimals, as in the paper."""
-    layout = table.layout
-    headings = [*layout.headings, *(_heading(column) for column in layout.columns)]
-    alignment = ["---"] * len(layout.headings) + ["---:"] * len(layout.columns)
-    marks = _marks(table.rows)
-    body = [_markdown_row(row, marks) for row in table.rows]
+    headings = [*table.headings, *(column.title for column in table.columns)]
+    alignment = ["---"] * len(table.headings) + ["---:"] * len(table.columns)
+    marks = marks_of(table.rows)
+    body = [[_with_marks(row, marks), *row.names[1:], *cell_texts(row, table.columns)] for row in table.rows]
     lines = [_line(cells) for cells in (headings, alignment, *body)]
     notes = [f"- ({mark}) {note}" for note, mark in marks.items()] + [f"- {note}" for note in table.notes]
-    return "\n".join([f"**{layout.caption}**", "", *lines, "", *notes]) + "\n"
+    return "\n".join([f"**{table.caption}**", "", *lines, "", *notes]) + "\n"
 
 
 def csv_text(table: Table) -> str:
-    """One line a method, numbers in full; an empty cell where there is none. The notes are in the Markdown."""
-    columns = table.layout.columns
-    header = [heading.lower().replace(" ", "_") for heading in table.layout.headings]
-    for column in columns:
-        header += [f"{column.metric}_mean", f"{column.metric}_std"] if column.how == "mean" else [column.metric]
+    """One line a row, numbers in full; an empty cell where there is none. The notes are in the other formats."""
+    header = [heading.lower().replace(" ", "_") for heading in table.headings]
+    for column in table.columns:
+        header += [column.name if part == "value" else f"{column.name}_{part}" for part in column.parts]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in table.rows:
-        numbers = [n for cell, column in zip(row.cells, columns, strict=True) for n in _numbers(cell, column)]
+        numbers = [n for cell, column in zip(row.cells, table.columns, strict=True) for n in _numbers(cell, column)]
         writer.writerow([*row.names, *numbers])
     return text.getvalue()
 
 
-def _heading(column: Column) -> str:
-    return f"{column.title} {_ARROWS[METRICS[column.metric].better]}"
+def cell_texts(row: TableRow, columns: Sequence[Column]) -> list[str]:
+    """The numbers of a row, for people."""
+    return [_text(cell, column) for cell, column in zip(row.cells, columns, strict=True)]
 
 
-def _marks(rows: Sequence[TableRow]) -> dict[str, str]:
-    """Note -> a, b, c ... in the order in which they are met."""
+def marks_of(rows: Sequence[TableRow]) -> dict[str, str]:
+    """Note -> a, b, c ... aa, bb ... in the order in which they are met."""
     notes = dict.fromkeys(note for row in rows for note in row.notes)
-    return {note: chr(ord("a") + number) for number, note in enumerate(notes)}
+    letters = len(ascii_lowercase)
+    return {note: ascii_lowercase[number % letters] * (number // letters + 1) for number, note in enumerate(notes)}
 
 
-def _markdown_row(row: TableRow, marks: dict[str, str]) -> list[str]:
-    raised = "".join(f" ({marks[note]})" for note in row.notes)
-    return [row.names[0] + raised, *row.names[1:], *(_cell(cell) for cell in row.cells)]
+def _with_marks(row: TableRow, marks: dict[str, str]) -> str:
+    return row.names[0] + "".join(f" ({marks[note]})" for note in row.notes)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -59,14 +58,28 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(escaped)} |"
 
 
-def _cell(summary: Summary | None) -> str:
-    if summary is None:
+def _text(cell: Cell | None, column: Column) -> str:
+    if cell is None:
         return _NONE
-    spread = "" if summary.spread is None else f" ± {summary.spread:.2f}"
-    return f"{summary.value:.2f}{spread}"
+    if math.isnan(cell.value):
+        return _NOT_APPLICABLE
+    parts = [_number(cell.value, column)]
+    if cell.spread is not None:
+        parts.append(f"± {cell.spread:.{column.digits}f}")
+    if cell.interval is not None:
+        parts.append(f"[{', '.join(_number(end, column) for end in cell.interval)}]")
+    if cell.counted is not None and cell.counted[0] < cell.counted[1]:
+        parts.append(f"({cell.counted[0]}/{cell.counted[1]})")
+    return " ".join(parts)
 
 
-def _numbers(summary: Summary | None, column: Column) -> list[str]:
-    if summary is None:
-        return [""] * (2 if column.how == "mean" else 1)
-    return [f"{n:.9g}" for n in (summary.value, summary.spread) if n is not None]
+def _number(value: float, column: Column) -> str:
+    least = 10**-column.digits
+    if column.is_probability and value < least:
+        return f"< {least:.{column.digits}f}"
+    return f"{value:{'+' if column.is_signed else ''}.{column.digits}f}"
+
+
+def _numbers(cell: Cell | None, column: Column) -> list[str]:
+    values = [None if cell is None else cell.part(part) for part in column.parts]
+    return ["" if value is None or math.isnan(value) else f"{value:.9g}" for value in values]

@@ -1,157 +1,92 @@
-"""Which rows and columns a table has, and the numbers in its cells."""
+"""The tables there are, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from benchmark import record, results
-from benchmark.footnotes import general_notes, row_notes
-from benchmark.method import METHODS
-from benchmark.record import RunRecord
-from benchmark.results import Row
-from benchmark.scores import How, Scores, Summary
-from srreg.errors import DataError, UsageError
-
-
-@dataclass(frozen=True)
-class Column:
-    """A metric's column.
-
-    Args:
-        title: its heading.
-        metric: as in `METRICS`.
-        how: mean and standard deviation over pairs, or the largest value of any pair.
-    """
-
-    title: str
-    metric: str
-    how: How = "mean"
+from benchmark import layouts, measured
+from benchmark.measured import Measured
+from benchmark.metric_table import metric_table
+from benchmark.metrics import METRICS
+from benchmark.statistics_table import statistics_table
+from benchmark.table import Table
+from srreg.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A table before it has numbers.
+class Wanted:
+    """What is wanted of a table beside its name.
 
     Args:
-        caption: what it shows.
-        headings: of the columns before the numbers.
-        names: method -> its cells under these headings.
-        has_others: whether methods that `names` does not list have a row here too.
-        columns: the numbers.
+        compare: the paper's numbers beside ours.
+        metric: as in `METRICS`; None: Dice.
+        against: the method that statistics compare all others with.
     """
 
-    caption: str
-    headings: tuple[str, ...]
-    names: Mapping[str, tuple[str, ...]]
-    has_others: bool
-    columns: tuple[Column, ...]
-
-    def name_of(self, method: str) -> tuple[str, ...]:
-        """The cells before the numbers."""
-        return self.names.get(method, (method, *[""] * (len(self.headings) - 1)))
+    compare: Literal["paper"] | None = None
+    metric: str | None = None
+    against: str | None = None
 
 
-_DICE = Column("Dice (%)", "dice")
-_COSTS = (
-    Column("Time (s)", "seconds"),
-    Column("Memory (GiB)", "memory", "largest"),
-    Column("Param. (M)", "parameters", "largest"),
-)
-TABLES: Mapping[str, Layout] = {  # numbered as in the paper, columns in its order
-    "1": Layout(
-        caption="Table 1: registration of MR to CT",
-        headings=("Method",),
-        names={
-            "initial": ("Affine initialization",),
-            "syn": ("ANTs SyN",),
-            "voxelmorph": ("VoxelMorph",),
-            "voxelmorph-features": ("VoxelMorph, with feature extractor",),
-            "transmorph": ("TransMorph",),
-            "transmorph-features": ("TransMorph, with feature extractor",),
-            "mambamorph-original": ("MambaMorph, original",),
-            "mambamorph-plain": ("MambaMorph, without feature extractor",),
-            "mambamorph": ("MambaMorph, complete",),
-        },
-        has_others=True,
-        columns=(_DICE, Column("HD95 (mm)", "hd95"), Column("% |J| ≤ 0", "folding"), *_COSTS),
-    ),
-    "2": Layout(
-        caption="Table 2: with and without the feature extractor",
-        headings=("Method", "Feature extractor"),
-        names={
-            "voxelmorph": ("VoxelMorph", "w/o"),
-            "voxelmorph-features": ("VoxelMorph", "w/"),
-            "transmorph": ("TransMorph", "w/o"),
-            "transmorph-features": ("TransMorph", "w/"),
-            "mambamorph-plain": ("MambaMorph", "w/o"),
-            "mambamorph": ("MambaMorph", "w/"),
-        },
-        has_others=False,
-        columns=(_DICE, *_COSTS),
+def _structures(found: Measured, wanted: Wanted) -> Table:
+    metric = wanted.metric or "dice"
+    regions = found.scores.regions(metric)
+    if not regions:
+        having = [name for name in METRICS if found.scores.regions(name)]
+        raise UsageError(f"{found.out} has no numbers of {metric} by structure. There are: {', '.join(having) or 'none'}.")
+    return metric_table(found, layouts.structures(metric, regions))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a table is made, and which fields of `Wanted` it takes."""
+
+    make: Callable[[Measured, Wanted], Table]
+    takes: tuple[str, ...] = ()
+
+
+TABLES: Mapping[str, _Kind] = {
+    "1": _Kind(lambda found, wanted: metric_table(found, layouts.TABLE_1, compare=wanted.compare is not None), ("compare",)),
+    "2": _Kind(lambda found, wanted: metric_table(found, layouts.TABLE_2, compare=wanted.compare is not None), ("compare",)),
+    "metrics": _Kind(lambda found, wanted: metric_table(found, layouts.every_metric())),
+    "structures": _Kind(_structures, ("metric",)),
+    "statistics": _Kind(
+        lambda found, wanted: statistics_table(found, wanted.metric or "dice", wanted.against), ("metric", "against")
     ),
 }
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """A method's cells, None where there is no number; `notes` are about this row alone."""
-
-    names: tuple[str, ...]
-    cells: tuple[Summary | None, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its numbers; `notes` are about all of it."""
-
-    layout: Layout
-    rows: tuple[TableRow, ...]
-    notes: tuple[str, ...]
-
-
-def build(out: Path, name: str = "1") -> Table:
+def build(out: Path, name: str = "1", wanted: Wanted | None = None) -> Table:
     """A table from the rows on disk: each method as it was last asked for, over the pairs of the latest run.
 
     Args:
         out: the folder `bench run` wrote to.
         name: a key of `TABLES`.
+        wanted: None: nothing beyond.
 
     Raises:
-        UsageError: no such table, or rows of two data sets or two devices.
-        DataError: nothing was run there.
+        UsageError: no such table, one that does not take what is wanted, or rows of two data sets, devices or versions of
+            the protocol.
+        DataError: nothing was run there, or its files are damaged.
     """
+    _check(name, wanted or Wanted())
+    return make(measured.read(out), name, wanted)
+
+
+def make(found: Measured, name: str, wanted: Wanted | None = None) -> Table:
+    """As `build`, from a folder that was read before."""
+    wanted = wanted or Wanted()
+    _check(name, wanted)
+    return TABLES[name].make(found, wanted)
+
+
+def _check(name: str, wanted: Wanted) -> None:
     if name not in TABLES:
         raise UsageError(f"no table is called {name!r}. There are: {', '.join(TABLES)}.")
-    records = record.read(out / "run.json")
-    if not records:
-        raise DataError(f"{out} holds no results. Make some: bench run --methods all --out {out}")
-    rows = results.read(out / "results.csv")
-    _check_alike(rows, out)
-    asked, layout = record.last_asked(records), TABLES[name]
-    entries = [entry for method, last in asked.items() for entry in last.entries if entry.method == method]
-    scores = Scores(rows, entries, records[-1].pairs)
-    methods = [method for method in METHODS if method in asked and (layout.has_others or method in layout.names)]
-    sources = [made for made in records if made.id in scores.runs(methods)]
-    published = {layout.name_of(method)[0]: scores.summary(method, "folding_published", "mean") for method in methods}
-    return Table(
-        layout=layout,
-        rows=tuple(_row(layout, method, scores, asked[method]) for method in methods),
-        notes=tuple(general_notes(records[-1], [column.metric for column in layout.columns], published, sources)),
-    )
-
-
-def _check_alike(rows: Sequence[Row], out: Path) -> None:
-    datasets, devices = sorted({row.dataset for row in rows}), sorted({row.device for row in rows})
-    for kind, found in (("data sets", datasets), ("devices", devices)):
-        if len(found) > 1:
-            raise UsageError(
-                f"{out}/results.csv has numbers of {len(found)} {kind} ({'; '.join(found)}), which do not share a table. "
-                "Keep each in a folder of its own."
-            )
-
-
-def _row(layout: Layout, method: str, scores: Scores, asked: RunRecord) -> TableRow:
-    cells = tuple(scores.summary(method, column.metric, column.how) for column in layout.columns)
-    titles = {column.metric: column.title for column in layout.columns}
-    return TableRow(layout.name_of(method), cells, tuple(row_notes(method, scores, asked, titles)))
+    for field, value in vars(wanted).items():
+        if value is not None and field not in TABLES[name].takes:
+            takers = [table for table, kind in TABLES.items() if field in kind.takes]
+            raise UsageError(f"table {name} takes no --{field}. These do: {', '.join(takers)}.")
+    if wanted.metric is not None and wanted.metric not in METRICS:
+        raise UsageError(f"no metric is called {wanted.metric!r}. There are: {', '.join(METRICS)}.")

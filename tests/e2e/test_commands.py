@@ -40,8 +40,6 @@ def test_help_does_not_import_what_is_slow():
     [
         ("srreg", ["qc", "import", "sr-reg", "ratings.tsv"]),
         ("srreg", ["build", "--synthrad-dir", ".", "--shard", "1/3"]),
-        ("bench", ["plan"]),
-        ("bench", ["table", "--latex"]),
     ],
 )
 def test_what_is_not_there_yet_says_so(name, arguments):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import runner, tables
+from benchmark import measured, runner, tables
 from benchmark.method import _ENTRIES, Factory
 from benchmark.run_settings import RunSettings
 from srreg.registry import Registry
@@ -18,7 +18,7 @@ def methods(monkeypatch):
     """The table of methods with the line that the example names."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     found: Registry[Factory] = Registry("method", {**_ENTRIES, "centre-of-mass": "add_a_method:make"})
-    monkeypatch.setattr(tables, "METHODS", found)
+    monkeypatch.setattr(measured, "METHODS", found)
     return found
 
 

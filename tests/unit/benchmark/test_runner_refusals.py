@@ -63,7 +63,7 @@ def test_a_damaged_record_is_refused_before_anything_runs(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"still": "mine"}, "still learns nothing and takes no weights. These do: voxelmorph"),
+        ({"still": "mine"}, "still learns nothing and takes no weights. These do: mambamorph, mambamorph-original"),
         ({"other": "mine"}, "no method is called 'other'"),
     ],
 )

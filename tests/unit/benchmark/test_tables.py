@@ -2,47 +2,21 @@ import csv
 import io
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+from hand_made_runs import RECORD, asking, row, run_folder
 
-from benchmark import record, render, results, tables
-from benchmark.record import DatasetRecord, Entry, Failure, RunRecord
-from benchmark.results import Row
+from benchmark import record, render, tables
+from benchmark.record import Failure
 from srreg.errors import DataError, UsageError
-
-RECORD = RunRecord(
-    id="20260101T000000.000000Z",
-    methods=("initial",),
-    seeds=(0,),
-    entries=(Entry("initial", 0, ""),),
-    protocol="paper",
-    pairs=("a", "b"),
-    paper_pairs=2,
-    device="cpu",
-    settings={},
-    dataset=DatasetRecord("abc", "SR-Reg", False, 4, 2, "12x14x16 at 1 x 1 x 1 mm"),
-    versions={},
-    commit=None,
-)
-
-
-def row(method="initial", pair="a", metric="dice", value=50.0, **others):
-    return replace(Row(RECORD.id, method, 0, "", pair, metric, "", value, "cpu", "abc"), **others)
-
-
-def asking(*entries, **others):
-    """The record of a run that was asked for these."""
-    entries = tuple(Entry(*entry) for entry in entries)
-    return replace(RECORD, methods=tuple(dict.fromkeys(e.method for e in entries)), entries=entries, **others)
 
 
 def table(out, *rows, name="1", records=None):
     """A table of rows and records; without records, of a run that was asked for just these rows."""
-    for made in records or [asking(*dict.fromkeys((row.method, row.seed, row.weights) for row in rows))]:
-        record.write(out / "run.json", made)
-    results.append(out / "results.csv", rows)
-    return tables.build(out, name)
+    return tables.build(run_folder(out, *rows, records=records), name)
 
 
 def cells(built):
@@ -70,7 +44,7 @@ def test_seeds_are_averaged_pair_by_pair(tmp_path):
     built = table(tmp_path, *rows)
     summary = cells(built)["VoxelMorph"]
     assert (summary.value, summary.spread) == (60, 10)
-    assert built.rows[-1].notes == ("each pair is the mean of 2 trainings",)
+    assert built.rows[-1].notes == ("each pair is the mean of 2 trainings, whose Dice is 55.00 (seed 0), 65.00 (seed 1)",)
 
 
 _TWO_SEEDS = [("a", 0, 40.0), ("a", 1, 60.0), ("b", 0, 70.0), ("b", 1, 70.0)]
@@ -153,6 +127,21 @@ def test_a_method_with_a_failed_pair_says_how_many_it_has(tmp_path):
     assert built.rows[0].notes == ("1 of 2 registrations; failed: out of luck",)
 
 
+def test_a_cell_counts_what_is_missing_of_it(tmp_path):
+    rows = [row(), row(pair="b"), row(metric="hd95"), row("syn")]
+    text = render.markdown(table(tmp_path, *rows))
+    assert "| Affine initialization (a) | 50.00 ± 0.00 | 50.00 ± 0.00 (1/2) | — |" in text
+    assert "| ANTs SyN (b) | 50.00 ± 0.00 (1/2) | — |" in text
+
+
+def test_structures_that_are_missing_are_counted(tmp_path):
+    counts = [("a", "structures_lost", 2.0), ("b", "structures_lost", 1.0), ("a", "structures_absent", 1.0)]
+    rows = [row(pair=pair, metric=metric, value=value) for pair, metric, value in counts]
+    built = table(tmp_path, row(), row(pair="b"), *rows, row(pair="b", metric="structures_absent", value=0.0))
+    said = "Structures of all registrations that are in one label map only, and in neither: Affine initialization 3 and 1."
+    assert said in built.notes
+
+
 def test_what_was_skipped_before_and_ran_since_has_no_note(tmp_path):
     before = replace(RECORD, id="20250101T000000.000000Z", skipped={"initial": "not yet"})
     assert table(tmp_path, row(pair="a"), row(pair="b"), records=[before, RECORD]).rows[0].notes == ()
@@ -166,7 +155,7 @@ def test_rows_are_in_the_order_of_the_methods(tmp_path):
 def test_the_second_table_has_the_networks_of_the_ablation(tmp_path):
     built = table(tmp_path, row("voxelmorph"), row("initial"), name="2")
     assert [shown.names for shown in built.rows] == [("VoxelMorph", "w/o")]
-    assert [column.metric for column in built.layout.columns] == ["dice", "seconds", "memory", "parameters"]
+    assert [column.name for column in built.columns] == ["dice", "seconds", "memory", "parameters"]
 
 
 @pytest.mark.parametrize(("changed", "kind"), [({"device": "NVIDIA X"}, "devices"), ({"dataset": "xyz"}, "data sets")])
@@ -175,8 +164,14 @@ def test_numbers_of_two_devices_or_data_sets_do_not_share_a_table(tmp_path, chan
         table(tmp_path, row(), row(**changed))
 
 
+def test_numbers_of_two_versions_of_the_protocol_do_not_share_a_table(tmp_path):
+    records = [asking(("initial", 0, ""), id=OLDER), asking(("syn", 0, ""), settings={"protocol_version": 2})]
+    with pytest.raises(UsageError, match=r"has numbers of 2 versions of the protocol \(1; 2\), which do not share a table"):
+        table(tmp_path, row(run=OLDER), row("syn"), records=records)
+
+
 def test_an_unknown_table_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"no table is called '7'\. There are: 1, 2"):
+    with pytest.raises(UsageError, match=r"no table is called '7'\. There are: 1, 2, metrics, structures, statistics"):
         tables.build(tmp_path, "7")
 
 
@@ -202,7 +197,8 @@ def test_csv_has_numbers_in_full_and_nothing_where_there_is_none(tmp_path):
     (line,) = csv.DictReader(io.StringIO(render.csv_text(built)))
     assert line["method"] == "Affine initialization"
     assert float(line["dice_mean"]) == pytest.approx(50 + 1 / 6, abs=1e-6)
-    assert (line["hd95_mean"], line["hd95_std"], line["parameters"]) == ("", "", "")
+    assert (line["hd95_mean"], line["hd95_std"], line["hd95_n"], line["parameters"]) == ("", "", "", "")
+    assert line["dice_n"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -216,3 +212,10 @@ def test_a_damaged_record_is_named(tmp_path, damage):
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"run\.json: is not a record of runs"):
         tables.build(tmp_path)
+
+
+def test_a_table_needs_no_torch(tmp_path):
+    run_folder(tmp_path, row())
+    code = "import sys; from pathlib import Path; from benchmark import tables, render, render_latex, render_html; "
+    code += f"print(render_html.html(tables.build(Path({str(tmp_path)!r})))); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
