@@ -2,71 +2,50 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from benchmark.array_cache import LEVELS, ArrayCache
 from benchmark.augmentation import bent, joined
-from benchmark.network_input import min_max, padded
+from benchmark.recycling import Recycler
 from models.training_settings import Batch
 from srreg.dataset import Dataset
-from srreg.subject import ImageRef, Pair
-
-_HELD_BYTES = 8 * 1024**3  # 150 subjects at full size take 6.3
-
-
-@dataclass(frozen=True, eq=False)
-class _Arrays:
-    """What a subject gives: images [D, H, W] in [0, 1] as float16, labels [D, H, W]; padded."""
-
-    mr: NDArray[np.float16]
-    ct: NDArray[np.float16]
-    labels: NDArray[np.int16]
-
-    @property
-    def size(self) -> int:
-        return self.mr.nbytes + self.ct.nbytes + self.labels.nbytes
+from srreg.subject import Pair
 
 
 class SubjectArrays:
-    """Reads each subject once and holds it, as long as all together stay under a limit; then reads anew.
+    """Makes batches of the subjects of a data set.
 
     Args:
         dataset: where the subjects lie.
-        held_bytes: the limit.
     """
 
-    def __init__(self, dataset: Dataset, held_bytes: int = _HELD_BYTES) -> None:
-        self._dataset, self._limit = dataset, held_bytes
-        self._held: dict[str, _Arrays] = {}
-        self._lock = Lock()
+    def __init__(self, dataset: Dataset) -> None:
+        self._cache, self._memory = ArrayCache(dataset), Recycler()
 
     def batch(self, moving: str, fixed: str) -> Batch:
-        """One pair, MR to CT."""
-        first, second = self._arrays(moving), self._arrays(fixed)
-        return Batch(
-            torch.from_numpy(first.mr)[None, None],
-            torch.from_numpy(second.ct)[None, None],
-            torch.from_numpy(first.labels)[None],
-            torch.from_numpy(second.labels)[None],
-        )
+        """One pair, MR to CT: images float32, labels uint8."""
+        first, second = self._cache.of(moving), self._cache.of(fixed)
+        images = self._image(first.mr), self._image(second.ct)
+        return Batch(*images, self._labels(first.labels), self._labels(second.labels))
 
-    def _arrays(self, subject_id: str) -> _Arrays:
-        with self._lock:
-            if subject_id in self._held:
-                return self._held[subject_id]
-            arrays = self._read(subject_id)
-            if sum(held.size for held in self._held.values()) + arrays.size <= self._limit:
-                self._held[subject_id] = arrays
-            return arrays
+    def _image(self, levels: NDArray[np.int16]) -> Tensor:
+        """[1, 1, D, H, W] in [0, 1]; by numpy, on one core, since the others are at work on the last batch."""
+        image = self._memory.empty(levels.shape, np.float32)
+        for plane, stored in zip(image, levels, strict=True):  # a plane stays in the processor's cache between the two
+            plane[...] = stored
+            plane /= LEVELS
+        return torch.from_numpy(image)[None, None]
 
-    def _read(self, subject_id: str) -> _Arrays:
-        mr, ct = (padded(min_max(self._dataset.image(ImageRef(subject_id, m)).data)) for m in ("mr", "ct"))
-        labels = padded(self._dataset.labels(subject_id).data)
-        return _Arrays(mr.astype(np.float16), ct.astype(np.float16), labels)
+    def _labels(self, labels: NDArray[np.uint8]) -> Tensor:
+        """[1, D, H, W], a copy: a batch may be changed, the cache may not."""
+        copy = self._memory.empty(labels.shape, np.uint8)
+        copy[...] = labels
+        return torch.from_numpy(copy)[None]
 
 
 @dataclass(frozen=True)

@@ -187,22 +187,31 @@ class Dataset:
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
+    def subject_key(self, subject_id: str) -> str:
+        """What tells a subject's files from any others: the digest of the four files' sha256 as they were built.
+
+        Raises:
+            UnknownName: no such subject is built.
+            DataError: its sidecar is missing or has no key.
+        """
+        sidecar = self.file(subject_id, "labels", ".json")
+        key = read_json(sidecar).get("SubjectKey")
+        if not isinstance(key, str):
+            raise DataError(f"{sidecar}: has no SubjectKey; run srreg build again")
+        return key
+
     @cached_property
     def digest(self) -> str:
         """What results were made from: sha256 over the subjects' keys and the lists of splits and pairs.
 
-        A subject's key is the digest of its four files' sha256 as they were built; no voxel is read here.
+        No voxel is read here.
 
         Raises:
             DataError: a sidecar or a list is missing, or a sidecar has no key.
         """
         hasher = hashlib.sha256()
         for subject_id in self.subjects:
-            sidecar = self.file(subject_id, "labels", ".json")
-            key = read_json(sidecar).get("SubjectKey")
-            if not isinstance(key, str):
-                raise DataError(f"{sidecar}: has no SubjectKey; run srreg build again")
-            hasher.update(f"{subject_id} {key}\n".encode())
+            hasher.update(f"{subject_id} {self.subject_key(subject_id)}\n".encode())
         for name in _LISTS:
             content = self._listed(name).read_bytes()
             hasher.update(f"{name} {len(content)}\n".encode() + content)

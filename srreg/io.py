@@ -35,8 +35,12 @@ _VECTOR_AXES: Behind = (1, 3)
 _VECTOR = 1007  # NIfTI intent of a vector per voxel: ITK's and ANTs' displacement files
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, affine: Affine | None = None) -> Volume:
     """Read an image (NIfTI-1, `.nii` or `.nii.gz`).
+
+    Args:
+        path: the file.
+        affine: [4, 4], where its voxels lie, whatever the file says; None: as the file says.
 
     Raises:
         DataError: missing, damaged, not three axes of at least two voxels, colours or complex numbers, not finite, or constant.
@@ -49,11 +53,15 @@ def read_volume(path: Path) -> Volume:
         raise DataError(f"{path}: {np.count_nonzero(~np.isfinite(data))} voxels are not finite numbers")
     if data.min() == data.max():
         raise DataError(f"{path}: no signal, every voxel is {data.flat[0]:g}")
-    return Volume(data, _affine(image, path))
+    return Volume(data, _affine(image, path) if affine is None else affine)
 
 
-def read_labels(path: Path) -> LabelMap:
+def read_labels(path: Path, affine: Affine | None = None) -> LabelMap:
     """Read a label map or a mask; whole numbers stored as floats are taken.
+
+    Args:
+        path: the file.
+        affine: [4, 4], where its voxels lie, whatever the file says; None: as the file says.
 
     Raises:
         DataError: missing, damaged, or voxels that are not labels.
@@ -61,8 +69,7 @@ def read_labels(path: Path) -> LabelMap:
     """
     image = _decode(path)
     try:
-        voxels, affine = _voxels(image), _affine(image, path)
-        return LabelMap(voxels, affine)
+        return LabelMap(_voxels(image), _affine(image, path) if affine is None else affine)
     except DataError as error:
         raise type(error)(_named(error, path)) from error
 

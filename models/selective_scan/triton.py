@@ -17,7 +17,7 @@ WARPS = 8
 REGISTERS = 128
 # Of a tile of `carry`, which goes over the chunks one after another: long, and few channels, so that there are many of it.
 CARRIED, CHUNKS = 8, 128
-# That run at a time where each leaves its share of dB and dC: enough for any GPU, and the shares take some 30 MB at most.
+# That run at a time where each leaves its share of dB and dC: enough for any GPU, and the shares stay small beside u.
 PROGRAMS = 4096
 
 _LOG2_E = 1.4426950408889634

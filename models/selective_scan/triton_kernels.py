@@ -122,9 +122,12 @@ def chunk_ends(
         tl.store(borders + (slot * N + n) * channels + d, end, d < channels)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks"])
 def carry(A, borders, spans, channels, chunks, N, CHANNELS: tl.constexpr, CHUNKS: tl.constexpr):
-    """Walk over the chunks: slot k of `borders` becomes, in place, what enters the k-th on the way; zero enters the first."""
+    """Walk over the chunks: slot k of `borders` becomes, in place, what enters the k-th on the way; zero enters the first.
+
+    For one warp: of several one might write what another has yet to read.
+    """
     n, batch = tl.program_id(1), tl.program_id(2).to(tl.int64)
     d = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
     rate = tl.load(A + n * channels + d, d < channels, 0.0)[None, :]
@@ -173,7 +176,7 @@ def outputs(
     tl.store(y + tile, total.to(y.dtype.element_ty), mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_block"])  # else compiled thrice: for 0, 1 and others
 def gradients(
     u, delta, A, B, C, D, z, bias, dy, entries, returns,
     du, ddelta, dz, dBC, dA, dD, dbias, first_block, channels, units, N,

@@ -35,6 +35,10 @@ def write_description(root: Path, recipe: Mapping[str, object], is_simulated: bo
             "Simulated": is_simulated,
         },
     )
+
+
+def write_label_table(root: Path) -> None:
+    """`labels.tsv`."""
     rows = [
         {"index": label.index, "name": label.name, "scored": "yes" if label.is_scored else "no", "colour": label.colour}
         for label in LABELS

@@ -27,6 +27,8 @@ class Provenance:
         recipe: step -> its parameters.
         steps: name, key and digests of the output of each, in order.
         brain_ml: volume of the brain mask before alignment.
+        frame: the space its images lie in.
+        files: `mr`, `ct` and, where they came in files of their own, `labels` -> that file in the source; None: SynthRAD's.
     """
 
     build_key: str
@@ -35,6 +37,14 @@ class Provenance:
     recipe: Mapping[str, Mapping[str, object]]
     steps: Sequence[Mapping[str, object]]
     brain_ml: float
+    frame: str = "ICBM 152 2009a nonlinear symmetric"
+    files: Mapping[str, str] | None = None
+
+    def source_of(self, subject_id: str, kind: str) -> str:
+        """Where in the source a file of the data set came from."""
+        if self.files is None:
+            return f"{subject_id}/{'ct' if kind == 'ct' else 'mr'}.nii.gz"
+        return self.files.get(kind, self.files["mr"])
 
 
 def publish(root: Path, subject: Subject, provenance: Provenance) -> None:
@@ -52,7 +62,6 @@ def publish(root: Path, subject: Subject, provenance: Provenance) -> None:
 
 
 def _sidecar(root: Path, subject_id: str, kind: str, digests: Mapping[str, str], provenance: Provenance) -> dict[str, object]:
-    source = "ct" if kind == "ct" else "mr"
     return {
         "BrainVolumeMl": round(provenance.brain_ml, 2),
         "BuildKey": provenance.build_key,
@@ -62,9 +71,9 @@ def _sidecar(root: Path, subject_id: str, kind: str, digests: Mapping[str, str],
         "Sha256": digests[kind],
         "Size": file_of(root, subject_id, kind).stat().st_size,
         "SkullStripped": True,
-        "Sources": [f"bids:source:{subject_id}/{source}.nii.gz"],
+        "Sources": [f"bids:source:{provenance.source_of(subject_id, kind)}"],
         "SourceSha256": dict(provenance.sources),
-        "SpatialReference": "ICBM 152 2009a nonlinear symmetric",
+        "SpatialReference": provenance.frame,
         "Steps": provenance.steps,
         "SubjectKey": digest(dict(digests)),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srreg.build import splits as drawn
 from srreg.build.executors import run_all
-from srreg.build.finish import write_description, write_manifest, write_participants, write_splits
+from srreg.build.finish import write_description, write_label_table, write_manifest, write_participants, write_splits
 from srreg.build.hashes import RememberedHashes
 from srreg.build.hold import held
 from srreg.build.plan import Plan, memory_file, plan_cases
@@ -127,6 +127,7 @@ def _write(settings: BuildSettings, todo: Plan, report: BuildReport, simulated: 
     """The files of the data set as a whole, as things stand."""
     participants = _participants(settings, todo, report)
     write_description(settings.out, settings.described(), simulated)
+    write_label_table(settings.out)
     write_participants(settings.out, participants)
     write_splits(settings.out, _splits(settings, todo, participants), participants)
     write_manifest(settings.out, participants, frozenset(o.id for o in report.built))

@@ -80,13 +80,13 @@ def find_cases(directory: Path) -> list[Case]:
     doubles = [name for name, count in Counter(i.lower() for i in ids).items() if count > 1]
     if doubles:
         raise DataError(f"{brain}: two folders have the same id but for upper and lower case: {', '.join(doubles)}")
-    persons = _persons(brain)
+    persons = read_persons(brain)
     return [Case(i, folder, persons.get(i, i)) for i, folder in zip(ids, folders, strict=True)]
 
 
-def _persons(brain: Path) -> dict[str, str]:
-    """Subject -> person, where the source says so (simulated trees; SynthRAD has one subject a person)."""
-    table = brain / "participants.tsv"
+def read_persons(folder: Path) -> dict[str, str]:
+    """Subject -> person, where a source says so (simulated trees; SynthRAD has one subject a person)."""
+    table = folder / "participants.tsv"
     if not table.is_file():
         return {}
     rows = [(row.get("participant_id", ""), row.get("person", "")) for row in read_tsv(table)]
