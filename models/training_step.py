@@ -33,7 +33,9 @@ class Stepper:
     def __init__(self, network: nn.Module, settings: TrainingSettings, device: str) -> None:
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # convolutions are faster so
         betas = (0.9, settings.second_moment_decay)
-        optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=betas)
+        # Several weights at once is four times as fast on a CPU. `fused` is faster still, but takes weights and moments to
+        # lie in one memory layout without a look, which moments read from a file do not.
+        optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, betas=betas, foreach=True)
         self.settings, self.accelerator = settings, _accelerator(settings.precision, device)
         self._network, self._optimiser = self.accelerator.prepare(network, optimiser)
         self.state = State(network, self._optimiser, self.accelerator.scaler)
