@@ -67,7 +67,7 @@ def _system(folder: Path) -> Iterator[Finding]:
         "disk here", shutil.disk_usage(folder).free, _ENOUGH_DISK_GIB, "enough for part of SynthRAD, or for --size half"
     )
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    yield Finding("system", "C compiler", "ok", "present" if compiler else "none; nothing here needs one")
+    yield Finding("system", "C compiler", "ok", "present" if compiler else "none; the scan then runs in plain torch")
 
 
 def _usable_cores() -> int:

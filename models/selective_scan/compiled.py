@@ -56,10 +56,13 @@ def _command(compiler: Sequence[str]) -> tuple[list[str], str]:
     """
     for processor in _PROCESSORS:
         command = [*compiler, *_FLAGS, *processor]
-        with suppress(CannotCompile):
+        try:
             macros = _run([*command, "-x", "c++", "-dM", "-E", os.devnull])
-            return command, hashlib.sha256(b"\0".join([_SOURCE.read_bytes(), repr(_FLAGS).encode(), macros])).hexdigest()[:20]
-    raise CannotCompile(f"the C++ compiler {shlex.join(compiler)!r} does not work; install another, or name it in CXX")
+        except CannotCompile as error:
+            reason = str(error)
+            continue
+        return command, hashlib.sha256(b"\0".join([_SOURCE.read_bytes(), repr(_FLAGS).encode(), macros])).hexdigest()[:20]
+    raise CannotCompile(f"{reason}; install another, or name it in CXX")
 
 
 def _cache_folder() -> Path:

@@ -1,9 +1,9 @@
-// The selective scan on a CPU, forward and backward, behind a plain C interface.
+// The selective scan on a CPU, forward and backward, behind a plain C interface. What it computes: reference.py.
 //
-// Channels lie in the lanes of a vector, so that a token is the same arithmetic on whole vectors and nothing is summed
-// across lanes. Time is cut into chunks whose states fit into the cache: the forward pass keeps the state before each
-// chunk, the backward pass replays one chunk at a time from there. Threads share out items of the batch and groups of
-// channels. GCC and clang: their vector types do what intrinsics would, for every processor.
+// Channels lie in the lanes of a vector, so that a token is the same arithmetic on whole vectors. The sequence is cut
+// into chunks whose states fit into the cache: forward keeps the state before each chunk, backward replays one chunk
+// after another from there, last chunk first. Threads share items of the batch and groups of channels.
+// Written for GCC and clang, whose vector types do for every processor what intrinsics do for one.
 
 #include <algorithm>
 #include <atomic>
@@ -59,11 +59,12 @@ template <class T> struct Lanes {
         constexpr int terms = sizeof(N::power) / sizeof(T);
         Vector sum = all(N::power[terms - 1]);
         for (int k = terms - 2; k >= 0; --k) sum = sum * fraction + N::power[k];
-        const Bits none = (Bits)all(N::rounder + N::least_exponent), most = (Bits)all(N::rounder + 1 - N::least_exponent);
+        const Vector least = all(N::rounder + N::least_exponent);
+        const Bits most = (Bits)all(N::rounder + 1 - N::least_exponent);
         Bits exponent = (Bits)shifted;
-        exponent = exponent > none ? exponent : none;
         exponent = exponent < most ? exponent : most;
-        return (sum * fraction + T(1)) * (Vector)(exponent << N::mantissa);
+        const Vector value = (sum * fraction + T(1)) * (Vector)(exponent << N::mantissa);
+        return shifted < least ? Vector{} : value;
     }
 
     static inline Vector exp2(Vector x) {
@@ -95,18 +96,18 @@ template <class T> struct Strided {
     int64_t batch, row, token;
 };
 
-// What Python hands over: cpp.py has the same fields in the same order.
+// What Python hands over: cpp.py has the same fields in the same order. All but the strided arrays is contiguous.
 template <class T> struct Problem {
     int64_t batch, channels, states, tokens, chunk, parts, threads, softplus;
     const T *A, *D, *bias;  // [channels, states], [channels], [channels]
     Strided<T> u, delta, B, C, z, y;
-    T* checkpoints;  // [batch, chunks, channels in whole vectors, states]
+    T* checkpoints;  // [batch, chunks, vectors of channels, states, lanes]; null: none are kept
     Strided<T> dy, du, ddelta, dz;
-    T *dB, *dC;             // [parts, batch, tokens, states]
+    T *dB, *dC;               // [parts, batch, tokens, states]
     double *dA, *dD, *dbias;  // [batch, channels, states], [batch, channels], [batch, channels]
 };
 
-// Some groups of channels of one item of the batch: what one thread works through.
+// Some groups of channels of one item of the batch: what one thread works through. A group fills one vector.
 template <class T> class Part {
     using L = Lanes<T>;
     using Vector = typename L::Vector;
@@ -115,17 +116,19 @@ template <class T> class Part {
         int64_t channel;
         int lanes;
         Vector D{}, bias{};
-        std::vector<Vector> A, carry;  // [states]; A log2(e); the state, or its gradient on the way back
-        std::vector<double> dA;        // [states, lanes]
+        std::vector<Vector> A;      // [states], times log2(e): exp2 takes it
+        std::vector<Vector> carry;  // [states]: the state; on the way back its gradient
+        std::vector<double> dA;     // [states, lanes]
         double dD[L::COUNT]{}, dbias[L::COUNT]{};
     };
 
     const Problem<T>& p;
     const int64_t item, index;
     std::vector<Group> groups;
-    std::vector<T> B, C;                                            // [chunk, states]
-    std::vector<Vector> u, raw, step, z, y, dy, du, dstep, dz;      // [chunk]
-    std::vector<Vector> states, decays, dB, dC, dA;                 // [chunk (+ 1), states], dA [states]
+    std::vector<T> B, C;                                        // [chunk, states]
+    std::vector<Vector> u, raw, step, z, y, dy, du, dstep, dz;  // [chunk]; raw: step before softplus
+    std::vector<Vector> decays, dB, dC;                         // [chunk, states]
+    std::vector<Vector> states, dA;                             // [chunk + 1, states], [states]
 
   public:
     Part(const Problem<T>& problem, int64_t item, int64_t index) : p(problem), item(item), index(index) {
@@ -137,16 +140,16 @@ template <class T> class Part {
 
     void forward() {
         for (int64_t first = 0; first < p.tokens; first += p.chunk) {
-            const int count = std::min(p.chunk, p.tokens - first);
+            const int count = int(std::min(p.chunk, p.tokens - first));
             load_rows(B, p.B, first, count);
             load_rows(C, p.C, first, count);
             for (Group& group : groups) {
                 load_inputs(group, first, count);
                 if (p.checkpoints) std::copy(group.carry.begin(), group.carry.end(), checkpoint(group, first));
-                for (int t = 0; t < count; ++t) y[t] = advance(group, step[t], step[t] * u[t], &B[t * p.states], &C[t * p.states]);
-                for (int t = 0; t < count; ++t) y[t] += group.D * u[t];
-                if (p.z.data)
-                    for (int t = 0; t < count; ++t) y[t] *= z[t] * L::sigmoid(z[t]);
+                for (int t = 0; t < count; ++t) {
+                    y[t] = advance(group, t) + group.D * u[t];
+                    if (p.z.data) y[t] *= z[t] * L::sigmoid(z[t]);
+                }
                 store(y, p.y, group, first, count);
             }
         }
@@ -157,7 +160,7 @@ template <class T> class Part {
         states.resize((p.chunk + 1) * p.states);
         dA.resize(p.states);
         for (int64_t first = (p.tokens - 1) / p.chunk * p.chunk; first >= 0; first -= p.chunk) {
-            const int count = std::min(p.chunk, p.tokens - first);
+            const int count = int(std::min(p.chunk, p.tokens - first));
             load_rows(B, p.B, first, count);
             load_rows(C, p.C, first, count);
             std::fill(dB.begin(), dB.end(), Vector{});
@@ -168,7 +171,7 @@ template <class T> class Part {
                 replay(group, first, count);
                 if (p.z.data) gate_back(group, first, count);
                 go_back(group, count);
-                finish(group, first, count);
+                store_gradients(group, first, count);
             }
             sum_lanes(dB, p.dB, first, count);
             sum_lanes(dC, p.dC, first, count);
@@ -199,7 +202,7 @@ template <class T> class Part {
     void load(std::vector<Vector>& tile, const Strided<T>& from, const Group& group, int64_t first, int count) const {
         const T* source = from.data + item * from.batch + group.channel * from.row + first * from.token;
         T* target = reinterpret_cast<T*>(tile.data());
-        if (group.lanes < L::COUNT) std::fill(tile.begin(), tile.end(), Vector{});  // no channel: nothing in, nothing out
+        if (group.lanes < L::COUNT) std::fill(tile.begin(), tile.end(), Vector{});  // lanes without a channel stay 0
         if (from.row == 1 && group.lanes == L::COUNT) {
             for (int t = 0; t < count; ++t) std::memcpy(target + t * L::COUNT, source + t * from.token, VECTOR_BYTES);
         } else {
@@ -235,16 +238,18 @@ template <class T> class Part {
                ((item * chunks + first / p.chunk) * width + group.channel / L::COUNT) * p.states;
     }
 
-    // s = exp(step A) s + drive B; y = C s
-    Vector advance(Group& group, Vector step, Vector drive, const T* B, const T* C) const {
-        Vector y{};
-        for (int64_t n = 0; n < p.states; ++n) {
-            group.carry[n] = L::exp2(step * group.A[n]) * group.carry[n] + drive * B[n];
-            y += group.carry[n] * C[n];
+    // s = exp(step A) s + step u B; gives C s.
+    Vector advance(Group& group, int t) const {
+        const Vector rate = step[t], drive = rate * u[t];
+        Vector sum{};
+        for (int64_t n = 0, at = t * p.states; n < p.states; ++n, ++at) {
+            group.carry[n] = L::exp2(rate * group.A[n]) * group.carry[n] + drive * B[at];
+            sum += group.carry[n] * C[at];
         }
-        return y;
+        return sum;
     }
 
+    // The same, with every decay and state written down, and the output before its gate.
     void replay(const Group& group, int64_t first, int count) {
         std::copy_n(checkpoint(group, first), p.states, states.begin());
         for (int t = 0; t < count; ++t) {
@@ -259,7 +264,7 @@ template <class T> class Part {
         }
     }
 
-    // out = y silu(z)
+    // From the gradient of y silu(z) to those of z and, in place, of y.
     void gate_back(const Group& group, int64_t first, int count) {
         for (int t = 0; t < count; ++t) {
             const Vector open = L::sigmoid(z[t]);
@@ -269,7 +274,7 @@ template <class T> class Part {
         store(dz, p.dz, group, first, count);
     }
 
-    // carry is the gradient of the state: C dy of its own token, and exp(step A) times that of the next.
+    // The gradient of a state is C dy of its own token and, as `carry`, exp(step A) times that of the token after it.
     void go_back(Group& group, int count) {
         std::fill(dA.begin(), dA.end(), Vector{});
         for (int t = count - 1; t >= 0; --t) {
@@ -290,7 +295,7 @@ template <class T> class Part {
         }
     }
 
-    void finish(Group& group, int64_t first, int count) {
+    void store_gradients(Group& group, int64_t first, int count) {
         Vector dD{}, dbias{};
         for (int t = 0; t < count; ++t) {
             if (p.softplus) dstep[t] *= L::sigmoid(raw[t]);
@@ -305,6 +310,7 @@ template <class T> class Part {
         }
     }
 
+    // Sums over this part's channels; Python adds the parts.
     void sum_lanes(const std::vector<Vector>& tile, T* to, int64_t first, int count) const {
         T* target = to + ((index * p.batch + item) * p.tokens + first) * p.states;
         for (int64_t at = 0; at < count * p.states; ++at) {
@@ -321,13 +327,12 @@ template <class T> class Part {
             for (int64_t n = 0; n < p.states; ++n) p.dA[channel * p.states + n] = group.dA[n * L::COUNT + i];
         }
     }
-
 };
 
 template <class Task> void share(int64_t tasks, int64_t threads, Task task) {
     std::atomic<int64_t> next{0};
     const auto work = [&] {
-        for (int64_t i; (i = next++) < tasks;) task(i);
+        for (int64_t i = next++; i < tasks; i = next++) task(i);
     };
     std::vector<std::thread> helpers;
     try {
