@@ -11,11 +11,13 @@ from benchmark.clock import Cost
 from srreg import measure
 from srreg.displacement import Displacement, warp
 from srreg.labels import LABELS, SCORED
+from srreg.measure import Overlap, Region, Regularity
 from srreg.volume import LabelMap
 
 WHOLE = ""  # the region that is the whole image, or the mean over structures
 
 _NAMES = {label.index: label.name for label in LABELS}
+_REGIONS: Mapping[Region, str] = {"whole": WHOLE, "inside": "Inside the brain", "outside": "Outside the brain"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,17 @@ class Case:
         """The moving image's regions on the fixed grid, by nearest neighbour."""
         return warp(self.moving_labels, self.displacement)
 
+    @cached_property
+    def overlaps(self) -> Mapping[int, Overlap]:
+        """How each scored structure agrees."""
+        fixed = self.fixed_labels
+        return measure.overlap(self.moved_labels.data, fixed.data, SCORED, fixed.spacing_mm)
+
+    @cached_property
+    def regularity(self) -> Mapping[Region, Regularity]:
+        """What the Jacobian says of the field, of all of it and on either side of the fixed image's outermost label."""
+        return measure.regularity(self.displacement.data, self.fixed_labels.data > 0)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -59,29 +72,29 @@ class Metric:
     measure: Callable[[Case], Mapping[str, float]]
 
 
-def _dice(case: Case) -> Mapping[str, float]:
-    found = measure.dice(case.moved_labels.data, case.fixed_labels.data, SCORED)
-    return _with_mean({label: 100 * value for label, value in found.items()})
-
-
-def _hd95(case: Case) -> Mapping[str, float]:
-    fixed = case.fixed_labels
-    return _with_mean(measure.hd95(case.moved_labels.data, fixed.data, SCORED, fixed.spacing_mm))
-
-
-def _with_mean(by_label: Mapping[int, float]) -> Mapping[str, float]:
+def _of_structures(measured: Callable[[Overlap], float]) -> Callable[[Case], Mapping[str, float]]:
     """By the structures' names, and the mean of those that occur in either image."""
-    values = [value for value in by_label.values() if not np.isnan(value)]
-    mean = float(np.mean(values)) if values else float("nan")
-    return {_NAMES[label]: value for label, value in by_label.items()} | {WHOLE: mean}
+
+    def measure_case(case: Case) -> Mapping[str, float]:
+        found = {label: measured(overlap) for label, overlap in case.overlaps.items()}
+        values = [value for value in found.values() if not np.isnan(value)]
+        mean = float(np.mean(values)) if values else float("nan")
+        return {_NAMES[label]: value for label, value in found.items()} | {WHOLE: mean}
+
+    return measure_case
 
 
-def _folding(case: Case) -> Mapping[str, float]:
-    return {WHOLE: measure.folding_percent(case.displacement.data)}
+def _of_regions(measured: Callable[[Regularity], float]) -> Callable[[Case], Mapping[str, float]]:
+    """Of the whole field, and on either side of the brain's border."""
+    return lambda case: {_REGIONS[region]: measured(found) for region, found in case.regularity.items()}
 
 
-def _folding_published(case: Case) -> Mapping[str, float]:
-    return {WHOLE: measure.folding_percent_published(case.displacement.data)}
+def _lost(case: Case) -> Mapping[str, float]:
+    return {WHOLE: float(sum(overlap.is_lost for overlap in case.overlaps.values()))}
+
+
+def _absent(case: Case) -> Mapping[str, float]:
+    return {WHOLE: float(sum(overlap.is_absent for overlap in case.overlaps.values()))}
 
 
 def _seconds(case: Case) -> Mapping[str, float]:
@@ -99,10 +112,15 @@ def _parameters(case: Case) -> Mapping[str, float]:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("dice", "%", "higher", _dice),
-        Metric("hd95", "mm", "lower", _hd95),
-        Metric("folding", "%", "lower", _folding),
-        Metric("folding_published", "%", "lower", _folding_published),
+        Metric("dice", "%", "higher", _of_structures(lambda found: 100 * found.dice)),
+        Metric("hd95", "mm", "lower", _of_structures(lambda found: found.hd95_pooled_mm)),
+        Metric("hd95_max", "mm", "lower", _of_structures(lambda found: found.hd95_max_mm)),
+        Metric("structures_lost", "", "lower", _lost),  # in one image alone: Dice 0, HD95 the volume's diagonal
+        Metric("structures_absent", "", "lower", _absent),  # in neither image: in no mean
+        Metric("folding", "%", "lower", _of_regions(lambda found: found.folding_percent)),
+        Metric("folding_published", "%", "lower", _of_regions(lambda found: found.folding_percent_published)),
+        Metric("nondiffeomorphic_volume", "%", "lower", _of_regions(lambda found: found.nondiffeomorphic_volume_percent)),
+        Metric("log_jacobian_std", "", "lower", _of_regions(lambda found: found.log_jacobian_std)),
         Metric("seconds", "s", "lower", _seconds),
         Metric("memory", "GiB", "lower", _memory),
         Metric("parameters", "M", "lower", _parameters),

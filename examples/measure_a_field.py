@@ -22,7 +22,7 @@ field[..., 1] = 3  # fixed voxel x matches moving voxel x + u(x)
 moved = warp(moving, Displacement(field, affine))
 
 for name, labels in (("before", moving), ("after", moved)):
-    dice = measure.dice(labels.data, fixed.data, [17])[17]
-    hd95 = measure.hd95(labels.data, fixed.data, [17], spacing_mm=(2, 2, 2))[17]
-    print(f"{name:6}  Dice {dice:.3f}   HD95 {hd95:.1f} mm")
-print(f"folding {measure.folding_percent(field):.2f} %")
+    found = measure.overlap(labels.data, fixed.data, [17], spacing_mm=(2, 2, 2))[17]
+    print(f"{name:6}  Dice {found.dice:.3f}   HD95 {found.hd95_pooled_mm:.1f} mm")
+regularity = measure.regularity(field)["whole"]
+print(f"folding {regularity.folding_percent:.2f} %   turned inside out {regularity.nondiffeomorphic_volume_percent:.2f} %")

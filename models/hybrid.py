@@ -212,11 +212,15 @@ def sinusoid(tokens: Tensor) -> Tensor:
     """
     *grid, channels = tokens.shape[1:]
     of_axis = 2 * math.ceil(channels / 6)
-    kind = {"device": tokens.device, "dtype": torch.promote_types(tokens.dtype, torch.float32)}
-    frequencies = 10_000 ** (-torch.arange(0, of_axis, 2, **kind) / of_axis)
+    precise = torch.promote_types(tokens.dtype, torch.float32)
+
+    def counted(end: int, step: int = 1) -> Tensor:
+        return torch.arange(0, end, step, device=tokens.device, dtype=precise)
+
+    frequencies = 10_000 ** (-counted(of_axis, step=2) / of_axis)
     waves = []
     for axis, size in enumerate(grid):
-        angles = torch.arange(size, **kind)[:, None] * frequencies
+        angles = counted(size)[:, None] * frequencies
         wave = torch.cat([angles.sin(), angles.cos()], dim=-1)  # [size, of_axis]
         shape = [size if k == axis else 1 for k in range(3)]
         waves.append(wave.view(*shape, of_axis).expand(*grid, of_axis))

@@ -99,7 +99,7 @@ def _print_table(found: Mapping[str, Mapping[str, object]]) -> None:
     print("| tool | seconds | CPU seconds | extra MiB | slower | by CPU | largest difference | mean |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, row in found.items():
-        ratios = " | ".join(f"{row[clock] / ours[clock]:.0f} x" for clock in ("wall", "cpu"))  # type: ignore[operator]
+        ratios = " | ".join(f"{row[clock] / ours[clock]:.1f} x" for clock in ("wall", "cpu"))  # type: ignore[operator]
         cells = f"{row['wall']:.4f} | {row['cpu']:.4f} | {row['mib']:.0f} | {ratios}"
         print(f"| {name} | {cells} | {_difference(ours['answer'], row['answer']):.1e} | {_mean(row['answer'])} |")
 
