@@ -9,6 +9,7 @@ import torch
 from phantom import head
 
 from benchmark.method import METHODS, TRAINABLE, Factory, MethodContext
+from benchmark.methods import learned
 from benchmark.methods.learned import Learned
 from models import checkpoint, variants
 from models.variants import build, configure
@@ -57,7 +58,11 @@ def test_the_displacement_lies_on_the_fixed_grid(weights: Path, images: tuple[Vo
     assert np.abs(displacement.data).max() > 0.1
 
 
-def test_it_is_the_networks_field_with_the_padding_cropped(weights: Path, images: tuple[Volume, Volume]) -> None:
+@pytest.mark.parametrize(("in_bf16", "tolerance_voxels"), [(False, 1e-4), (True, 0.05)])
+def test_it_is_the_networks_field_with_the_padding_cropped(
+    weights: Path, images: tuple[Volume, Volume], monkeypatch: pytest.MonkeyPatch, in_bf16: bool, tolerance_voxels: float
+) -> None:
+    monkeypatch.setattr(learned, "computes_in_bf16", lambda: in_bf16)
     moving, fixed = images
     network = build(configure("voxelmorph"))
     checkpoint.load(weights, network, configure("voxelmorph"))
@@ -68,7 +73,7 @@ def test_it_is_the_networks_field_with_the_padding_cropped(weights: Path, images
     with torch.no_grad():
         expected = network(*inputs).displacement[0, :, :12, :30, :20].permute(1, 2, 3, 0)
     found = prepared(weights).register(moving, fixed).data
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance_voxels)
 
 
 def test_it_repeats_itself_and_does_not_mind_the_scale_of_an_image(weights: Path, images: tuple[Volume, Volume]) -> None:
