@@ -4,9 +4,11 @@ What is counted is the call alone: `Method.prepare` has loaded, compiled and war
 synchronized before and after, for its work runs on behind the host's back.
 """
 
+import ctypes
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -98,7 +100,7 @@ def _synchronize(device: str) -> None:
     if device != "cpu":
         import torch
 
-        torch.accelerator.synchronize()
+        torch.accelerator.synchronize(torch.device(device))
 
 
 def _reset_allocated_peak(device: str) -> int:
@@ -120,12 +122,21 @@ def _allocated_peak(device: str) -> int:
 
 
 def _reset_resident_peak() -> float:
-    """Start the kernel's peak of resident memory anew; the bytes resident now, `nan` where there is no such peak."""
+    """Start the kernel's peak of resident memory anew; the bytes resident now, `nan` where there is no such peak.
+
+    What earlier calls have freed is given back first: a call that found its memory there would seem to need none.
+    """
+    _give_back_freed_memory()
     try:
         (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
     except OSError:
         return float("nan")
     return _resident_peak()
+
+
+def _give_back_freed_memory() -> None:
+    with suppress(OSError, AttributeError):  # glibc alone has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident_peak() -> float:

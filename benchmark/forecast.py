@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.clock import Cost, timed
+from benchmark.clock import Cost, device_name, timed
 from benchmark.method import METHODS, TRAINABLE, MethodContext
 from benchmark.network_input import MULTIPLE
 from benchmark.plan import test_pairs
 from benchmark.profiles import profile_named
+from benchmark.room import room_for
 from benchmark.run_settings import RunSettings
 from srreg.dataset import Dataset
+from srreg.errors import NoRoom
 from srreg.volume import Grid, Volume
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ Shape = tuple[int, int, int]
 
 _PAPER_SHAPE, _PAPER_PAIRS = (176, 208, 192), 10
 _PROBE_VOXELS = 48 * 64 * 48  # a CPU takes some seconds for these
+_SHORTEST = 48  # of a probe's axes; shorter ones are no images
 _REPEATS = 3
 _STATES_A_PARAMETER = 4 * 4 / 1024**3  # GiB: weight, gradient and Adam's two moments in float32
 
@@ -81,8 +84,12 @@ def task(data: Path, out: Path, settings: RunSettings) -> Task:
     """What `bench run` would do with a data set, or with the paper's where there is none.
 
     Raises:
+        UnknownName: no such profile.
+        UsageError: no such device here.
         DataError: a data set that is damaged or has no test pairs.
     """
+    profile_named(settings.profile)
+    device_name(settings.device)  # refuses one that is not here
     if not data.exists():
         return Task(_PAPER_SHAPE, _PAPER_PAIRS, out, settings, "no data set yet: the paper's size and 10 pairs")
     dataset = Dataset.open(data)
@@ -99,16 +106,22 @@ def forecasts(task: Task, progress: Callable[[int, int, str], None]) -> list[For
         progress: called before each method with how many are done, how many there are, and its name.
 
     Raises:
-        UnknownName: no such profile.
         UsageError: settings that cannot be.
     """
-    profile_named(task.settings.profile)
     names = task.settings.methods
     found = []
     for done, name in enumerate(names):
         progress(done, len(names), name)
-        found.append(_of_network(name, task) if name in TRAINABLE else _of_method(name, task))
+        found.append(_forecast(name, task))
     return found
+
+
+def _forecast(name: str, task: Task) -> Forecast:
+    try:
+        with room_for(name):
+            return _of_network(name, task) if name in TRAINABLE else _of_method(name, task)
+    except NoRoom as error:
+        return Forecast(name, remark=str(error))
 
 
 def probe_shape(shape: Shape, device: str) -> Shape:
@@ -117,7 +130,7 @@ def probe_shape(shape: Shape, device: str) -> Shape:
     if device == "cpu":
         while np.prod(padded) > _PROBE_VOXELS:
             longest = int(np.argmax(padded))
-            padded[longest] = max(MULTIPLE, padded[longest] // 2 // MULTIPLE * MULTIPLE)
+            padded[longest] = max(_SHORTEST, padded[longest] // 2 // MULTIPLE * MULTIPLE)
     d, h, w = padded
     return d, h, w
 
@@ -168,19 +181,22 @@ def _of_network(name: str, task: Task) -> Forecast:
         forecast,
         training_seconds=left * job.settings.epochs * job.settings.steps_per_epoch * step.seconds * scale,
         training_gib=states + max(step.peak_gib - states, 0) * scale,
-        registration_seconds=len(settings.seeds) * task.pairs * registration.seconds * scale,
+        registration_seconds=len(_seeds(task)) * task.pairs * registration.seconds * scale,
         registration_gib=registration.peak_gib * scale,
         remark="" if scale == 1 else f"scaled from {shape[0]} x {shape[1]} x {shape[2]}",
     )
 
 
 def _trainings_left(name: str, task: Task) -> int:
-    """How many seeds have no weights yet."""
+    """How many seeds have no finished training yet."""
     from benchmark.training import weights_file
+    from benchmark.weights import is_finished
 
-    if name in task.settings.weights:
-        return 0
-    return sum(not weights_file(task.out, name, seed).is_file() for seed in task.settings.seeds)
+    return sum(not is_finished(weights_file(task.out, name, seed)) for seed in _seeds(task))
+
+
+def _seeds(task: Task) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(task.settings.seeds))
 
 
 def _registration_cost(network: "RegistrationNetwork", shape: Shape, device: str) -> Cost:

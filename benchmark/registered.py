@@ -59,7 +59,9 @@ def check_inputs_are_safe(pair: OwnPair, out: Path) -> None:
 
 def write(out: Path, pair: OwnPair, images: OwnImages, outcome: Outcome) -> list[Path]:
     """Write the moved image, the displacement, moved labels where there are some, and the record; gives their paths."""
+    check_is_ours(out)
     _clear(out)
+    write_json(out / RECORD, {"outputs": {}})  # so that what a killed registration leaves is known for ours
     background = float(images.moving.data.min())
     io.write_volume(out / MOVED, moved(images.moving, outcome.field, background))
     io.write_displacement(out / DISPLACEMENT, outcome.field)
@@ -68,6 +70,17 @@ def write(out: Path, pair: OwnPair, images: OwnImages, outcome: Outcome) -> list
     written = [out / name for name in (MOVED, DISPLACEMENT, LABELS) if (out / name).is_file()]
     write_json(out / RECORD, _described(pair, images, outcome, background) | {"outputs": _digests(written)})
     return [*written, out / RECORD]
+
+
+def check_is_ours(out: Path) -> None:
+    """Refuse a folder with files of our names that no registration wrote.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    foreign = [name for name in _FILES if (out / name).exists()]
+    if foreign and not (out / RECORD).is_file():
+        raise UsageError(f"{out} holds a {foreign[0]} that bench register did not write; give another --out")
 
 
 def _clear(out: Path) -> None:

@@ -81,12 +81,14 @@ def register(
     told = tell or (lambda done, total, text: None)
     device_name(settings.device)  # refuses one that is not here
     registered.check_inputs_are_safe(pair, out)
+    registered.check_is_ours(out)
     name, given = methods.resolve(settings.method), _weights(settings, methods)
     method = _ready(methods.load(name)(MethodContext(given)))
     images = pair.read(are_whole_heads=settings.preprocess == "auto")
     _warn_of_direction(name, images)
     with held(out), room_for("this registration"):
         told(0, _STAGES, "preparing the method")
+        log.info("registering %s to %s by %s", pair.moving.name, pair.fixed.name, name)
         method.prepare(settings.device)  # first: weights that cannot be used cost no minutes
         told(1, _STAGES, "preparing the images")
         moving, fixed = _framed(images, settings, given)

@@ -44,6 +44,7 @@ def run(
     """
     with held(out):
         planned = plan(dataset, out, settings, methods)
+        log.info("run %s of %s on %s", planned.record.id, ", ".join(planned.record.methods), planned.record.device)
         return _Run(planned, dataset, out, settings, progress or Progress(), methods).run()
 
 

@@ -20,11 +20,14 @@ def newest(runs: Path, method: str) -> Path | None:
     from benchmark.training import weights_file
 
     example = weights_file(runs, method, seed=0)
-    found = [path for path in example.parent.parent.glob(f"seed*/{example.name}") if _is_finished(path)]
+    found = [path for path in example.parent.parent.glob(f"seed*/{example.name}") if is_finished(path)]
     return max(found, key=lambda path: (path.stat().st_mtime_ns, str(path)), default=None)
 
 
-def _is_finished(weights: Path) -> bool:
+def is_finished(weights: Path) -> bool:
+    """Whether a training came to its end; one that was interrupted leaves the best weights so far."""
+    if not weights.is_file():
+        return False
     from benchmark.training_record import RECORD
 
     try:

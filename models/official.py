@@ -44,6 +44,7 @@ _RENAMED = (
     (r"module\.skip_full\.convolution\.(\w+)", r"c2.0.\1"),
 )
 _SHOWN = 8  # names in a message
+_GRID, _INTEGRATION_GRID = "spatial_trans.grid", "integrate.transformer.grid"
 _BUFFERS = (".grid", ".relative_position_index")  # computed at forward here, so no part of the weights
 
 
@@ -64,6 +65,7 @@ def load_official(name: str, state_or_path: Mapping[str, object] | Path | str) -
     if odd := [key for key in inner if not isinstance(key, str)]:
         raise ValueError(f"expected weights by name, got {odd[0]!r} among the names")
     network = build(configure(name))
+    _check_integration(inner, state.get("config"), network, name)
     found = {key: tensor for key, tensor in inner.items() if not key.endswith(_BUFFERS)}
     theirs = official_names(network)
     _check_weights(found, {theirs[ours]: tensor for ours, tensor in network.state_dict().items()}, name)
@@ -84,11 +86,14 @@ def save_official(name: str, network: RegistrationNetwork, path: Path | str, sha
         shape: [D, H, W] that their code will be built for.
 
     Raises:
-        ValueError: no such network, or weights of another one.
+        ValueError: no such network, weights of another one, or a network that integrates otherwise.
     """
     theirs = official_names(network)
     state = {theirs[ours]: tensor.detach().cpu().contiguous() for ours, tensor in network.state_dict().items()}
     twin = build(configure(name))
+    ours, expected = ((one.integration_steps, one.integration_scale) for one in (network, twin))
+    if ours != expected:
+        raise ValueError(f"not a network {name}: it integrates in {ours[0]} steps at scale {ours[1]}, {name} in {expected}")
     _check_weights(state, {key: twin.state_dict()[ours] for ours, key in official_names(twin).items()}, name)
     if isinstance(network.module, UNet):
         config = {"inshape": list(shape), "int_steps": network.integration_steps, "int_downsize": 2}
@@ -114,12 +119,29 @@ def _renamed(ours: str, rules: Iterable[tuple[str, str]]) -> str:
     raise ValueError(f"{ours} is no part of a network of the authors")
 
 
+def _check_integration(state: Mapping[str, object], config: object, network: RegistrationNetwork, name: str) -> None:
+    """Rows that differ by their integration alone have the same weights; what else the file holds tells them apart."""
+    if isinstance(config, Mapping):
+        expected = {"int_steps": network.integration_steps, "int_downsize": 1 / network.integration_scale}
+        for field in expected.keys() & config.keys():
+            if config[field] != expected[field]:
+                raise ValueError(
+                    f"not the weights of {name}: made with {field} {config[field]}, {name} has {expected[field]:g}"
+                )
+    if _GRID not in state:  # weights alone, or VoxelMorph's
+        return
+    integrates = _INTEGRATION_GRID in state
+    if integrates != (network.integration_steps > 0):
+        which = "integrates a velocity" if integrates else "integrates nothing"
+        raise ValueError(f"not the weights of {name}: they are of a network that {which}")
+
+
 def _buffers(network: RegistrationNetwork, shape: tuple[int, int, int]) -> dict[str, Tensor]:
     """What their modules register beside their weights, and load strictly."""
     grid = identity_grid(shape, torch.empty(0))  # [1, 3, D, H, W]
-    buffers = {"spatial_trans.grid": grid}
+    buffers = {_GRID: grid}
     if network.integration_steps > 0:
-        buffers["integrate.transformer.grid"] = grid
+        buffers[_INTEGRATION_GRID] = grid
     for name, part in network.named_modules():
         if isinstance(part, WindowAttention):
             key = _renamed(f"{name}.position_bias", _RENAMED).replace("bias_table", "index")
@@ -131,8 +153,8 @@ def _read(path: Path) -> Mapping[str, object]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle makes its reader raise anything
-        first_line = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: expected a checkpoint that holds tensors and plain values only ({first_line})") from error
+        why = "is missing or cannot be read" if isinstance(error, OSError) else "is damaged, or holds more than that"
+        raise ValueError(f"{path}: expected a checkpoint that holds tensors and plain values only; this one {why}") from error
     if not isinstance(state, Mapping):
         raise ValueError(f"{path}: expected a dict of weights, got {type(state).__name__}")
     return state

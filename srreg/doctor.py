@@ -66,8 +66,8 @@ def _system(folder: Path) -> Iterator[Finding]:
     yield _room(
         "disk here", shutil.disk_usage(folder).free, _ENOUGH_DISK_GIB, "enough for part of SynthRAD, or for --size half"
     )
-    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    yield Finding("system", "C compiler", "ok", "present" if compiler else "none; the scan then runs in plain torch")
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    yield Finding("system", "C++ compiler", "ok", "present" if compiler else "none; the scan then runs in plain torch")
 
 
 def _usable_cores() -> int:

@@ -1,7 +1,7 @@
 """Methods that learn: a network of `models` with trained weights."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,14 +100,15 @@ def ready(network: "RegistrationNetwork", device: str) -> None:
 
 @contextmanager
 def inference(device: str) -> Iterator[None]:
-    """No gradients; on a CPU that computes in bf16 the convolutions do, on a GPU float32 as in the authors' test.
+    """No gradients; on a CPU that computes in bf16 the convolutions do, on a GPU float32, not TF32.
 
-    The field is float32 either way. bf16 halves time and memory of a CPU and leaves the Dice within 0.001 (perf/networks.py).
+    The field is float32 either way. bf16 more than halves time and memory and leaves the Dice within 0.001 (perf/networks.py).
     """
     import torch
 
     is_half = device == "cpu" and computes_in_bf16()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+    exact = torch.backends.cudnn.flags(allow_tf32=False) if device.startswith("cuda") else nullcontext()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=is_half), exact:
         yield
 
 

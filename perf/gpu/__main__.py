@@ -8,13 +8,13 @@
 Needs torch, numpy, accelerate, safetensors and the package `models`; no nibabel, SimpleITK or antspyx.
 Label maps come from perf/gpu/heads.npz, which `python -m perf.gpu.prepare DATASET` makes; without it part 4
 is left out, and said so (the file is not in git: carry it along by name). Results go to docs/results/ as
-JSON, written after each part; on a CPU, use --device cpu --size small --out DIR.
+JSON, written after each row; on a CPU, use --device cpu --size small --out DIR.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import torch
 from perf.gpu import networks, parity, scan, training
 from perf.gpu.measuring import Row, environment
 
-SHAPES = {"full": (176, 208, 192), "small": (16, 32, 48)}
+SHAPES = {"full": (176, 208, 192), "small": (48, 32, 32)}
 
 
 def main() -> None:
@@ -35,15 +35,18 @@ def main() -> None:
     shape = SHAPES[options.size]
     found: dict[str, object] = {"environment": environment(device), "size": shape}
     path = options.out / f"gpu-{datetime.now(UTC):%Y-%m-%d-%H%M}.json"
-    parts: dict[str, Callable[[], list[Row]]] = {
+    parts: dict[str, Callable[[], Iterable[Row]]] = {
         "parity": lambda: parity.rows(device),
         "scan": lambda: scan.rows(device, shape),
         "networks": lambda: networks.rows(device, shape),
         "training": lambda: training.rows(device, options.seconds),
     }
-    for name, measure in parts.items():  # written after each, so that a time limit costs only what is left
-        found[name] = [_told(row) for row in measure()]
-        _write(found, path)
+    for name, measure in parts.items():
+        found[name] = rows = []
+        for row in measure():  # written after each, so that a time limit costs only what is left
+            rows.append(_told(row))
+            _write(found, path)
+    print(f"results: {path}")
     if disagreeing := [row for row in found["parity"] if not row["agrees"]]:  # type: ignore[attr-defined]
         sys.exit(f"parity: {len(disagreeing)} disagree, the first: {disagreeing[0]}")
 
@@ -68,7 +71,6 @@ def _told(row: Row) -> Row:
 def _write(found: dict[str, object], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"results so far: {path}", flush=True)
 
 
 if __name__ == "__main__":

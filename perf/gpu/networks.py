@@ -1,5 +1,7 @@
 """Every row at one size: forward in float32, training step in bf16, as the profile `standard` has them."""
 
+from collections.abc import Iterator
+
 import torch
 
 import models
@@ -10,14 +12,15 @@ from perf.gpu.measuring import Row, timed
 CLASSES = tuple(range(1, 17))
 
 
-def rows(device: torch.device, shape: tuple[int, int, int]) -> list[Row]:
+def rows(device: torch.device, shape: tuple[int, int, int]) -> Iterator[Row]:
     """A row a network."""
-    return [_row(name, shape, device) for name in models.names()]
+    return (_row(name, shape, device) for name in models.names())
 
 
 def _row(name: str, shape: tuple[int, int, int], device: torch.device) -> Row:
     torch.manual_seed(0)
-    network = models.create(name).to(device)
+    network = models.create(name).to(device).eval()
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     batch = Batch(
         torch.rand(1, 1, *shape), torch.rand(1, 1, *shape), *torch.randint(0, 17, (2, 1, *shape), dtype=torch.uint8).unbind()
     ).to(device)

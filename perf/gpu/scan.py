@@ -1,5 +1,7 @@
 """Seconds and memory of the scan's back ends at the sizes of the three stages."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,9 @@ from perf.gpu.measuring import Row, timed
 _TOO_SLOW = ("reference", "cpp")  # a step a token; and one that runs on the CPU
 
 
-def rows(device: torch.device, shape: tuple[int, int, int]) -> list[Row]:
+def rows(device: torch.device, shape: tuple[int, int, int]) -> Iterator[Row]:
     """A row a back end and stage."""
-    return [_row(backend, stage, shape, device) for stage in range(3) for backend in BACKENDS if backend not in _TOO_SLOW]
+    return (_row(backend, stage, shape, device) for stage in range(3) for backend in BACKENDS if backend not in _TOO_SLOW)
 
 
 def _row(backend: str, stage: int, shape: tuple[int, int, int], device: torch.device) -> Row:

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +27,13 @@ _TRIED = 5  # steps, to see how long one takes
 _LEARNING_RATE = 5e-4
 
 
-def rows(device: torch.device, seconds: float) -> list[Row]:
+def rows(device: torch.device, seconds: float) -> Iterable[Row]:
     """A row a network: steps, and the Dice over held-out people before and after."""
     if not HEADS.is_file():
         return [{"left out": "no perf/gpu/heads.npz; make it with python -m perf.gpu.prepare DATASET"}]
     labels = np.load(HEADS, allow_pickle=False)["labels"]  # [people, D, H, W], 0..16
     heads = Heads(torch.from_numpy(labels).to(device), both_ways=True)
-    return [_row(name, heads, device, seconds / len(models.names())) for name in models.names()]
+    return (_row(name, heads, device, seconds / len(models.names())) for name in models.names())
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _seconds_a_step(network: torch.nn.Module, heads: Heads, device: torch.device
 
 @torch.no_grad()
 def _dice(network: torch.nn.Module, heads: Heads) -> float:
-    """Mean over pairs and the 16 classes, hard labels, in the classes that occur."""
+    """Mean over pairs and the 16 classes, hard labels; a class that is nowhere counts as 0."""
     network.eval()
     found = []
     for batch in heads.held_out():

@@ -9,6 +9,7 @@ from benchmark import clock, forecast, forecast_table
 from benchmark.forecast import Task, forecasts, probe_shape
 from benchmark.run_settings import RunSettings
 from benchmark.training import weights_file
+from srreg.errors import UsageError
 
 PARAMETERS = 92_179  # VoxelMorph
 
@@ -27,7 +28,7 @@ def measured(task):
 @pytest.mark.parametrize(
     ("shape", "device", "probe"),
     [
-        ((176, 208, 192), "cpu", (32, 48, 48)),
+        ((176, 208, 192), "cpu", (48, 48, 48)),
         ((48, 60, 44), "cpu", (48, 64, 48)),
         ((16, 16, 16), "cpu", (16, 16, 16)),
         ((177, 208, 192), "cuda", (192, 208, 192)),
@@ -67,7 +68,25 @@ def test_what_is_trained_already_is_not_trained_again(task):
     weights = weights_file(task.out, "voxelmorph", 1)
     weights.parent.mkdir(parents=True)
     weights.touch()
+    (weights.parent / "training.json").write_text('{"status": "running"}')  # interrupted: its best weights so far
+    assert measured(task)["voxelmorph"].trainings == 2
+    (weights.parent / "training.json").write_text('{"status": "finished"}')
     assert measured(task)["voxelmorph"].trainings == 1
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_measured(tmp_path):
+    with pytest.raises(UsageError, match="expected a device"):
+        forecast.task(tmp_path / "nowhere", tmp_path, RunSettings(methods=("initial",), device="gpu"))
+
+
+def test_too_little_memory_is_a_remark_and_the_others_go_on(task, monkeypatch):
+    def fail(name, task):
+        raise MemoryError
+
+    monkeypatch.setattr(forecast, "_of_network", fail)
+    found = measured(task)
+    assert "too little memory for voxelmorph" in found["voxelmorph"].remark
+    assert found["initial"].registration_seconds is not None
 
 
 def test_the_table_and_the_json_say_the_same(task):

@@ -61,6 +61,20 @@ def test_the_authors_code_finds_the_buffers_it_registers(tmp_path: Path) -> None
     assert unet["model_state"].keys() == SHAPES["vm"].keys()
 
 
+@pytest.mark.parametrize(("made", "asked"), [("mm", "mm-ori"), ("mm-ori", "mm")])
+def test_rows_that_differ_by_their_integration_alone_are_told_apart(tmp_path: Path, made: str, asked: str) -> None:
+    models.save_official(made, models.create(made), tmp_path / "x.pt", shape=(16, 32, 48))
+    with pytest.raises(ValueError, match=f"not the weights of {asked}: they are of a network that integrates"):
+        models.load_official(asked, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=f"not a network {asked}"):
+        models.save_official(asked, models.create(made), tmp_path / "y.pt")
+
+
+def test_a_config_of_another_integration_is_refused(state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(ValueError, match="made with int_downsize 1, vm has 2"):
+        models.load_official("vm", {"config": {"int_steps": 7, "int_downsize": 1}, "model_state": state})
+
+
 def test_weights_of_another_network_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not the weights of mm-feat: "):
         models.save_official("mm-feat", models.create("mm"), tmp_path / "x.pt")

@@ -45,7 +45,7 @@ def test_python_cores_memory_disk_and_compiler_are_told(tmp_path: Path) -> None:
     assert int(found["system cores"].detail.split()[0]) >= 1
     assert "GiB free" in found["system memory"].detail
     assert "GiB free" in found["system disk here"].detail
-    assert found["system C compiler"].state == "ok"
+    assert found["system C++ compiler"].state == "ok"
 
 
 def test_packages_are_those_an_installation_needs(tmp_path: Path) -> None:
