@@ -1,4 +1,4 @@
-"""What both commands share of the terminal: progress, log, errors to exit codes. Only `cli.py` and `cli_bench.py` use it."""
+"""What both commands share of the terminal: progress, log, errors to exit codes. Only `cli.py`, `cli_bench.py` and `cli_table.py` use it."""
 
 import importlib.util
 import logging
