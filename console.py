@@ -1,4 +1,4 @@
-"""What both commands share of the terminal: progress, log, errors to exit codes. Only `cli.py`, `cli_bench.py` and `cli_table.py` use it."""
+"""What the commands share of the terminal: progress, log, errors to exit codes. Only the `cli*.py` files use it."""
 
 import importlib.util
 import logging
