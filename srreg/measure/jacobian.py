@@ -180,10 +180,11 @@ def _sum_up(
     from srreg.measure import jacobian_kernels
 
     mask = np.zeros((1, 1, field.shape[2]), np.bool_) if inside is None else inside
+    side_by_side = field.reshape(*field.shape[:2], -1)
 
     def of_rows(first: int, last: int) -> tuple[bool, NDArray[np.float64]]:
         sums = np.zeros((2, len(_Sums._fields)))
-        return jacobian_kernels.sum_up(field, mask, first, last, folding, published, logarithms, volumes, sums), sums
+        return jacobian_kernels.sum_up(side_by_side, mask, first, last, folding, published, logarithms, volumes, sums), sums
 
     found = in_pieces(of_rows, field.shape[1], of=_ROWS)
     if not all(is_finite for is_finite, _ in found):
@@ -210,7 +211,7 @@ def _checked(displacement: NDArray[np.floating]) -> NDArray[np.floating]:
     if displacement.ndim != 4 or displacement.shape[3] != 3 or min(displacement.shape[:3]) < 2:
         raise DataError(f"expected a displacement [D, H, W, 3] of two voxels or more an axis, got {displacement.shape}")
     field = displacement if displacement.dtype in (np.float32, np.float64) else displacement.astype(np.float64)
-    return read_only(field)
+    return read_only(np.ascontiguousarray(field))
 
 
 def _checked_mask(mask: NDArray[np.bool_], field: NDArray[np.floating]) -> NDArray[np.bool_]:
