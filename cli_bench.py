@@ -38,7 +38,7 @@ def _bench(verbose: Verbose = False) -> None:
 
 @app.command()
 def run(
-    methods: Annotated[str, typer.Option(help="all, or names with commas and wildcards.")] = "all",
+    methods: Annotated[str, typer.Option(help="all (of the paper), or names with commas and wildcards.")] = "all",
     data: Data = Path("sr-reg"),
     out: Out = Path("runs"),
     profile: Profile = "standard",
@@ -173,7 +173,7 @@ def _skull_stripper(spec: str | None, device: str) -> "Backend":
 
 @app.command()
 def plan(
-    methods: Annotated[str, typer.Option(help="all, or names with commas and wildcards.")] = "all",
+    methods: Annotated[str, typer.Option(help="all (of the paper), or names with commas and wildcards.")] = "all",
     data: Annotated[Path, typer.Option(help="A data set; without one: the paper's size and split.")] = Path("sr-reg"),
     out: Out = Path("runs"),
     profile: Profile = "standard",

@@ -52,6 +52,7 @@ class Layout:
 _TITLES: Mapping[str, str] = {
     "initial": "Affine initialization",
     "syn": "ANTs SyN",
+    "syn-tuned": "ANTs SyN, tuned",
     "voxelmorph": "VoxelMorph",
     "voxelmorph-features": "VoxelMorph, with feature extractor",
     "transmorph": "TransMorph",

@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from srreg.errors import UnknownName
@@ -18,10 +18,18 @@ class Registry(Generic[T]):
         kind: what the names are names of, for messages ("method", "skull stripper").
         entries: name -> "module:attribute".
         aliases: other spelling -> name.
+        only_by_name: entries that `all` does not mean.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str], aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, str],
+        aliases: Mapping[str, str] | None = None,
+        only_by_name: Collection[str] = (),
+    ) -> None:
         self.kind = kind
+        self._only_by_name = frozenset(only_by_name)
         self._entries = dict(entries)
         self._aliases = dict(aliases or {})
 
@@ -58,7 +66,7 @@ class Registry(Generic[T]):
         """
         wanted: set[str] = set()
         for part in filter(None, (p.strip() for p in pattern.split(","))):
-            matched = list(self) if part == "all" else fnmatch.filter(self, part)
+            matched = [name for name in self if name not in self._only_by_name] if part == "all" else fnmatch.filter(self, part)
             wanted.update(matched or [self.resolve(part)])
         if not wanted:
             raise UnknownName(f"no {self.kind} was named. There are: {', '.join(self)}.")

@@ -17,15 +17,22 @@ from srreg.volume import Volume
 
 @dataclass(frozen=True)
 class SyN:
-    """ANTs SyN with antspyx's defaults: Mattes mutual information, 40 x 20 x 0 steps at shrink factors 4, 2, 1.
+    """ANTs SyN with Mattes mutual information; as it is made without arguments, with antspyx's defaults.
 
     `SyNOnly` is antspyx's `SyN` without its affine stages: the data set is affinely aligned already, every other
     method starts from there too, and the affine stage draws random samples, which would make two runs differ.
     It runs on the CPU whatever the device is, on as many threads as ITK sees cores. ANTs hands its field over
     in a file only, so writing and reading that file is in the time.
+
+    Args:
+        name: as in `METHODS`.
+        steps: at most, at shrink factors 4, 2, 1.
+        total_sigma: by how many voxels, squared, the whole field is smoothed after each step; 0: only the step is.
     """
 
-    name: ClassVar[str] = "syn"
+    name: str = "syn"
+    steps: tuple[int, int, int] = (40, 20, 0)
+    total_sigma: float = 0
     parameters: ClassVar[int | None] = None
 
     def check(self) -> list[str]:
@@ -44,14 +51,24 @@ class SyN:
 
         with tempfile.TemporaryDirectory() as folder:
             found = ants.registration(
-                to_ants(fixed), to_ants(moving), type_of_transform="SyNOnly", outprefix=str(Path(folder) / "syn")
+                to_ants(fixed),
+                to_ants(moving),
+                type_of_transform="SyNOnly",
+                reg_iterations=self.steps,
+                total_sigma=self.total_sigma,
+                outprefix=str(Path(folder) / "syn"),
             )
             return Displacement(io.read_displacement(_warp_file(found["fwdtransforms"])).data, fixed.affine)
 
 
 def make(context: MethodContext) -> SyN:
-    """The method; it needs nothing from the context."""
+    """With antspyx's defaults; it needs nothing from the context."""
     return SyN()
+
+
+def make_tuned(context: MethodContext) -> SyN:
+    """With the settings that did best on validation pairs (docs/decisions/0017-syn-tuned.md)."""
+    return SyN("syn-tuned", steps=(100, 70, 50), total_sigma=1)
 
 
 def _warp_file(transforms: list[str]) -> Path:

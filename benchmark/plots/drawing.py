@@ -16,6 +16,7 @@ _INKS = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)"}
 _FAMILIES = {  # a hue a family; of middle brightness, to be seen on light and on dark
     "initial": "#8a9097",
     "syn": "#a3703f",
+    "syn-tuned": "#cfa375",
     "voxelmorph": "#2f74b8",
     "voxelmorph-features": "#79aede",
     "transmorph": "#23895a",

@@ -80,7 +80,7 @@ def test_the_affine_initialization_is_the_zero_field(images):
     assert not METHODS.load("initial")(MethodContext()).register(*images).data.any()
 
 
-def test_all_is_every_method_in_the_order_of_the_tables():
+def test_all_is_every_method_of_the_paper_in_the_order_of_the_tables():
     assert METHODS.select("all") == [
         "initial",
         "syn",
@@ -94,6 +94,7 @@ def test_all_is_every_method_in_the_order_of_the_tables():
     ]
     assert METHODS.select("mm-feat,vm,initial") == ["initial", "voxelmorph", "mambamorph"]
     assert METHODS.select("transmorph*") == ["transmorph", "transmorph-features"]
+    assert METHODS.select("syn*") == METHODS.select("syn-tuned,syn") == ["syn", "syn-tuned"]
 
 
 def test_the_authors_names_are_those_of_the_networks():

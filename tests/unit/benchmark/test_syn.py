@@ -62,6 +62,16 @@ def test_it_brings_the_moving_image_onto_the_fixed_one():
     assert np.abs(moved.data - fixed.data).mean() < 0.4 * np.abs(moving.data - fixed.data).mean()
 
 
+def test_the_tuned_one_searches_longer_and_comes_closer():
+    fixed = pebble(GRIDS["RAS"])
+    moving = pebble(GRIDS["RAS"], (13.5, 13.0, 16.0))
+    left = {}
+    for make in (syn.make, syn.make_tuned):
+        method = make(MethodContext())
+        left[method.name] = np.abs(warp(moving, method.register(moving, fixed)).data - fixed.data).mean()
+    assert left["syn-tuned"] < 0.9 * left["syn"]
+
+
 def test_without_antspyx_it_says_what_to_type(monkeypatch):
     monkeypatch.setattr(syn.importlib.util, "find_spec", lambda name: None)
     assert syn.make(MethodContext()).check() == ["antspyx is missing: pip install antspyx"]

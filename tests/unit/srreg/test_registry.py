@@ -28,6 +28,13 @@ def test_names_are_selected_in_the_registrys_order(pattern, names):
     assert PARTS.select(pattern) == names
 
 
+def test_what_is_to_be_asked_for_by_name_is_not_meant_by_all():
+    parts = Registry("part", {"a": "math:pi", "b": "math:e", "b2": "math:tau"}, only_by_name=("b",))
+    assert parts.select("all") == ["a", "b2"]
+    assert parts.select("all,b") == ["a", "b", "b2"]
+    assert parts.select("b*") == ["b", "b2"]
+
+
 @pytest.mark.parametrize("pattern", ["", " , ", "nothing*", "initial,x"])
 def test_a_pattern_without_a_name_is_refused(pattern):
     with pytest.raises(UnknownName):
