@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 
 from srreg.errors import FolderBusy, UsageError
+from srreg.files import remove_unfinished
 
 
 @contextmanager
@@ -22,6 +23,8 @@ def held(out: Path) -> Iterator[None]:
     """
     is_first = os.environ.get("RANK", "0") == "0"
     with _acquired(out) if is_first else nullcontext():
+        if is_first:
+            _clear(out)
         yield
 
 
@@ -33,3 +36,12 @@ def _acquired(out: Path) -> AbstractContextManager[object]:
         raise FolderBusy(f"{out} is held by another bench run or train; wait for it, or choose another --out") from error
     except OSError as error:
         raise UsageError(f"{out} cannot be written to ({error.strerror}); give --out a folder that can") from error
+
+
+def _clear(out: Path) -> None:
+    """Remove what a process that was killed left half-written, where runs write and nowhere else."""
+    for name in ("weights", "fields"):
+        remove_unfinished(out / name)
+    for name in ("run.json", "results.csv"):
+        for path in out.glob(f".{name}.*.part"):
+            path.unlink(missing_ok=True)

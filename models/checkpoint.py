@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -118,13 +118,12 @@ def _compare_shapes(path: Path, found: Mapping[str, Tensor], expected: Mapping[s
 def write_whole(path: Path, content: bytes) -> None:
     """Write aside, flush to disk, rename; the folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    aside = path.parent / f".{path.name}.{os.getpid()}.{uuid.uuid4().hex}.part"  # as srreg names what may be cleared
     try:
-        with os.fdopen(handle, "wb") as file:
+        with aside.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o644)  # mkstemp's files are for their owner alone
         os.replace(aside, path)
     finally:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)

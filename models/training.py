@@ -20,7 +20,7 @@ from models import checkpoint
 from models.training_alarm import alarm, early_warning
 from models.training_loss import Terms
 from models.training_settings import Batch, Progress, Selection, TrainingSettings, check
-from models.training_state import EpochRow, write_history
+from models.training_state import EpochRow, Past, write_history
 from models.training_step import Stepper
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,17 @@ def fit(
     stepper = Stepper(network, settings, device)
     is_main = stepper.accelerator.is_main_process
     loop = _Loop(stepper, settings, validation, progress if is_main else None)
-    history = stepper.state.load(folder / LAST, settings, config) or [loop.untrained_row()]
+    past = stepper.state.load(folder / LAST, settings, config) or Past([loop.untrained_row()])
+    history = past.history
+    if is_main:
+        _publish(folder, past, config)  # which a process that was killed may have left to do
     for epoch in range(history[-1].epoch + 1, settings.epochs + 1):
         history.append(loop.epoch(epoch, batches))
         if is_main:
             if _best(history, settings.selection) == epoch:
-                checkpoint.save(folder / WEIGHTS, network, config)
-            write_history(folder / HISTORY, history)
-            stepper.state.save(folder / LAST, settings, config, history)
+                past.best = stepper.state.weights()
+            stepper.state.save(folder / LAST, settings, config, past)
+            _publish(folder, past, config)
             if warning := early_warning(history[-1], settings):
                 log.warning("epoch %d of %d: %s", epoch, settings.epochs, warning)
     stepper.accelerator.wait_for_everyone()
@@ -110,6 +113,13 @@ def fit(
         notes=_notes(history, settings),
         is_main_process=is_main,
     )
+
+
+def _publish(folder: Path, past: Past, config: object) -> None:
+    """Write what others read; the state goes first, since from it these can be written again."""
+    if past.best:
+        checkpoint.write(folder / WEIGHTS, past.best, {"config": checkpoint.flatten(config)})
+    write_history(folder / HISTORY, past.history)
 
 
 class _Loop:

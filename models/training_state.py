@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,19 @@ class EpochRow:
     seconds: float
 
 
+@dataclass
+class Past:
+    """What epochs have left.
+
+    Args:
+        history: a row an epoch.
+        best: the best epoch's weights, on the CPU; empty before the first.
+    """
+
+    history: list[EpochRow]
+    best: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class State:
     """The parts of a running training that change from step to step.
@@ -63,25 +76,32 @@ class State:
     optimiser: torch.optim.Optimizer
     scaler: Any
 
-    def save(self, path: Path, settings: TrainingSettings, config: object, history: Sequence[EpochRow]) -> None:
-        """Write what `load` needs; no random state, since each step is seeded by its number."""
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's weights as they are now, on the CPU."""
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.network.state_dict().items()}
+
+    def save(self, path: Path, settings: TrainingSettings, config: object, past: Past) -> None:
+        """Write what `load` needs; no random state, since each step is seeded by its number.
+
+        One file holds it all, the best weights too: a process that is killed leaves one epoch whole, never parts of two.
+        """
         record = {
             "settings": checkpoint.flatten(settings),
             "config": checkpoint.flatten(config),
-            "history": [astuple(row) for row in history],
+            "history": [astuple(row) for row in past.history],
             "scaler": self.scaler.state_dict() if self.scaler else None,
         }
-        weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        weights = _under("network.", self.network.state_dict()) | _under("best.", past.best)
         checkpoint.write(path, weights | _optimiser_tensors(self.optimiser), record)
 
-    def load(self, path: Path, settings: TrainingSettings, config: object) -> list[EpochRow]:
-        """Go back to where a training was saved; gives its history, empty if there is none.
+    def load(self, path: Path, settings: TrainingSettings, config: object) -> Past | None:
+        """Go back to where a training was saved; gives its past, None if there is none.
 
         Raises:
             ValueError: the file is damaged or of another training; the message names the field that differs.
         """
         if not path.is_file():
-            return []
+            return None
         tensors, record = checkpoint.read(path)
         checkpoint.compare(path, record.get("config"), checkpoint.flatten(config))
         checkpoint.compare(path, record.get("settings"), checkpoint.flatten(settings))
@@ -90,7 +110,7 @@ class State:
         if self.scaler:
             self.scaler.load_state_dict(record["scaler"])
         rows: Any = record["history"]
-        return [EpochRow(*row) for row in rows]
+        return Past([EpochRow(*row) for row in rows], _below("best.", tensors))
 
 
 def write_history(path: Path, history: Sequence[EpochRow]) -> None:
@@ -114,6 +134,10 @@ def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> No
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + key: tensor for key, tensor in tensors.items()}
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

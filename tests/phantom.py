@@ -59,20 +59,22 @@ def head(subject_id: str = "1BA001", seed: int = 0, shape: tuple[int, int, int] 
     )
 
 
-def write_dataset(root: Path, subjects: int = 8, shape: tuple[int, int, int] = SHAPE) -> Dataset:
-    """A built data set of phantoms, written by hand: all built; the last two are test, the two before validation."""
+def write_dataset(root: Path, subjects: int = 8, shape: tuple[int, int, int] = SHAPE, tested: int = 2) -> Dataset:
+    """A built data set of phantoms, written by hand: all built; the last `tested` are test, the two before validation."""
     ids = [f"1BA{n:03d}" for n in range(1, subjects + 1)]
     for number, subject_id in enumerate(ids):
         _write_subject(root, head(subject_id, seed=number, shape=shape))
     participants = [Participant(i, i, "A", "built", "", 1500.0, "n/a").row() for i in ids]
     write_text(root / "participants.tsv", tsv(Participant.COLUMNS, participants))
     write_json(root / "dataset_description.json", {"Name": "SR-Reg", "BIDSVersion": "1.10.0", "DatasetType": "derivative"})
-    splits = {"train": ids[:-4], "val": ids[-4:-2], "test": ids[-2:]}
+    rest, test = ids[:-tested], ids[-tested:]
+    splits = {"train": rest[:-2], "val": rest[-2:], "test": test}
     for name, members in splits.items():
         write_text(root / "splits" / f"{name}.txt", "".join(f"{i}\n" for i in members))
     for name in ("val", "test"):
-        first, second = splits[name]
-        rows = [f"{first}:mr,{second}:ct,paper", f"{first}:mr,{second}:ct,all", f"{second}:mr,{first}:ct,all"]
+        first, second, *_ = splits[name]
+        everyone = [f"{moving}:mr,{fixed}:ct,all" for moving, fixed in permutations(splits[name], 2)]
+        rows = [f"{first}:mr,{second}:ct,paper", *everyone]
         write_text(root / "pairs" / f"{name}.csv", "\n".join(["moving,fixed,protocol", *rows]) + "\n")
     return Dataset.open(root)
 

@@ -201,6 +201,16 @@ def test_a_run_trains_in_the_folder_it_holds(dataset: Dataset, tmp_path: Path) -
         assert training.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
 
 
+def test_who_takes_a_folder_clears_what_a_killed_process_left_half_written(tmp_path: Path) -> None:
+    seed0, aside = tmp_path / "weights" / "voxelmorph" / "seed0", f".part.9.{'0' * 32}.part"
+    seed0.mkdir(parents=True)
+    names = (seed0 / aside, tmp_path / f".run.json.9.{'0' * 32}.part", seed0 / "last.safetensors", tmp_path / "my.part")
+    for path in names:
+        path.touch()
+    with held(tmp_path):
+        assert [path.exists() for path in names] == [False, False, True, True]
+
+
 def test_of_the_processes_of_one_training_the_first_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     with filelock.FileLock(tmp_path / ".lock"), held(tmp_path):

@@ -16,6 +16,7 @@ from small_training import CONFIG, SETTINGS, VALIDATION, network, pair, train
 
 from models import checkpoint
 from models.training import HISTORY, LAST, WEIGHTS, fit
+from models.training_loss import Terms, losses
 from models.training_settings import Batch, Progress
 
 
@@ -52,6 +53,31 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
     _, at_once = train(tmp_path / "b")
     assert gone_on.digest == at_once.digest
     assert [row.loss for row in gone_on.history[1:]] == [row.loss for row in at_once.history[1:]]
+
+
+@pytest.mark.parametrize("writes", [2, 4, 5])  # the first is of the untrained row, then three an epoch
+def test_a_training_killed_between_two_writes_keeps_the_weights_its_history_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Even where it computes something else the second time, as on a GPU: here no step is taken any more."""
+    write_whole = checkpoint.write_whole
+    left, slow = iter(range(writes)), replace(SETTINGS, learning_rate=3e-4)  # so slow that each epoch is better
+
+    def killed(path: Path, content: bytes) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, slow, batches=lambda _: pair(0), validation=[pair(0)])
+    monkeypatch.setattr(checkpoint, "write_whole", write_whole)
+    bad = replace(pair(0), moving=pair(0).moving * math.nan)
+    trained, result = train(tmp_path, slow, batches=lambda _: bad, validation=[pair(0)])
+    with torch.no_grad():
+        kept = Terms(*losses(trained(pair(0).moving, pair(0).fixed), pair(0), SETTINGS).terms.tolist())
+    assert kept.loss == pytest.approx(result.history[result.best_epoch].validation_loss, abs=1e-6)
+    assert checkpoint.read(tmp_path / WEIGHTS)[1]["digest"] == result.digest
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
