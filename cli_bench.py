@@ -76,7 +76,7 @@ def run(
     for name, reason in report.record.skipped.items():
         say(f"{name}: skipped: {reason}")
     for failure in report.record.failed:
-        say(f"{failure.method} {failure.pair}: failed: {failure.reason}")
+        say(f"{failure.method} {failure.pair}".rstrip() + f": failed: {failure.reason}")
     print(f"{sum(report.scored.values())} registrations scored; table: bench table --markdown --out {out}")
     raise typer.Exit(1 if report.record.failed else 0)
 
@@ -95,14 +95,18 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = True,
 ) -> None:
     """Only the training; `bench run` then takes the weights it leaves."""
+    from contextlib import nullcontext
+
     from benchmark import training
+    from benchmark.hold import is_first_process
     from benchmark.method import METHODS
     from benchmark.training_record import alarm_of
     from srreg.dataset import Dataset
 
     if not resume and training.weights_file(out, METHODS.resolve(method), seed).parent.exists():
         raise UsageError(f"{out} has a training of {method} with seed {seed} already; give another --out or --seed")
-    with log_file(out / "log.txt"), progress("training") as (advance,):
+    log = log_file(out / "log.txt") if is_first_process() else nullcontext()
+    with log, progress("training") as (advance,):
         weights = training.train(
             METHODS.resolve(method),
             Dataset.open(data),
@@ -115,7 +119,8 @@ def train(
             gradient_surgery=gradient_surgery,
             progress=lambda p: _tell(advance, p),
         )
-    print(weights)
+    if is_first_process():
+        print(weights)
     raise typer.Exit(1 if alarm_of(weights) else 0)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import filelock
@@ -21,11 +21,17 @@ def held(out: Path) -> Iterator[None]:
         FolderBusy: another process holds it.
         UsageError: there can be no such folder, or nothing can be written to it.
     """
-    is_first = os.environ.get("RANK", "0") == "0"
-    with _acquired(out) if is_first else nullcontext():
-        if is_first:
-            _clear(out)
+    if not is_first_process():
         yield
+        return
+    with _acquired(out):
+        _clear(out)
+        yield
+
+
+def is_first_process() -> bool:
+    """Whether this is the one that writes, of the processes that a launcher starts for one training."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _acquired(out: Path) -> AbstractContextManager[object]:

@@ -180,8 +180,7 @@ class _Run:
         self.report.record = replace(known, skipped={**known.skipped, name: reason})
 
     def _fail(self, name: str, pair: str, error: Exception) -> None:
-        log.warning("%s %s: failed: %s", name, pair, error)
-        log.info("%s %s: where it failed", name, pair, exc_info=error)  # for the log file
+        log.info("%s: failed: %s", f"{name} {pair}".rstrip(), error, exc_info=error)  # the command says it when all is done
         failure = Failure(name, pair, str(error) or type(error).__name__)
         known = self.report.record
         self.report.record = replace(known, failed=(*known.failed, failure))

@@ -9,7 +9,7 @@ from typing import get_args
 import torch
 
 from benchmark.clock import device_name
-from benchmark.hold import held
+from benchmark.hold import held, is_first_process
 from benchmark.method import CannotTrain
 from benchmark.network_input import MULTIPLE
 from benchmark.profiles import Profile, profile_named
@@ -159,7 +159,8 @@ def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progre
         log.info("%s: trained already, weights in %s", job.method, weights)
         return weights
     begun = beginning(job.method, job.recipe.name, job.device, made_from)
-    write_json(weights.parent / RECORD, begun)
+    if is_first_process():
+        write_json(weights.parent / RECORD, begun)
     result = _fit(job, dataset, weights.parent, progress)
     if result.is_main_process:
         write_json(weights.parent / RECORD, begun | outcome(result))

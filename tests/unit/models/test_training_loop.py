@@ -169,20 +169,49 @@ def test_mixed_precision_trains_in_the_same_process(tmp_path: Path) -> None:
 
 
 TWO_PROCESSES = """
-import json, os, pathlib, sys, torch
+import json, os, pathlib, sys
 from dataclasses import replace
-from small_training import CONFIG, SETTINGS, WITH_READ_OUT, pair, train
+from models import checkpoint
+from models.training import fit
+from small_training import SETTINGS, VALIDATION, WITH_READ_OUT, network, pair
+
+folder, surgery = pathlib.Path(sys.argv[1]), sys.argv[2] == "with surgery"
+settings = replace(SETTINGS, contrastive_weight=0.5 * surgery, gradient_surgery=surgery)
+written, write_whole = [], checkpoint.write_whole
+
+def noted(path, content):
+    written.append(path.name)
+    write_whole(path, content)
+
+checkpoint.write_whole = noted
 
 def batches(number):
     batch = pair(number)
     return replace(batch, moving=batch.moving * float("nan")) if number == 3 else batch  # the second process's second
 
-folder, surgery = pathlib.Path(sys.argv[1]), sys.argv[2] == "with surgery"
-settings = replace(SETTINGS, epochs=1, contrastive_weight=0.5 * surgery, gradient_surgery=surgery)
-_, result = train(folder, settings, batches, config=WITH_READ_OUT)
+def stopping(number):
+    if number >= 6:  # in the second epoch
+        raise InterruptedError
+    return batches(number)
+
+def trained(name, batches=batches):
+    mine, seen = network(WITH_READ_OUT), []
+
+    class Watched(list):
+        def __iter__(self):  # before each validation
+            seen.append(checkpoint.digest_of(mine.state_dict()))
+            return super().__iter__()
+
+    return fit(mine, batches, settings, folder / name, config=WITH_READ_OUT, validation=Watched(VALIDATION), device="cpu"), seen
+
+result, seen = trained("at once")
+try:
+    trained("stopped", stopping)
+except InterruptedError:
+    gone_on, _ = trained("stopped")
 row = result.history[1]
-report = {"main": result.is_main_process, "digest": result.digest, "loss": row.loss, "skipped": row.skipped}
-report["contrastive"] = str(row.contrastive)
+report = {"main": result.is_main_process, "writes": len(written), "digest": result.digest, "weights after each epoch": seen}
+report |= {"gone on": gone_on.digest, "loss": row.loss, "skipped": row.skipped, "contrastive": str(row.contrastive)}
 (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(report))
 """
 
@@ -198,7 +227,11 @@ def test_two_processes_train_as_one(tmp_path: Path, surgery: str) -> None:
     subprocess.run([*launch, script, tmp_path, surgery], check=True, capture_output=True, timeout=120, env=environment)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert (first.pop("main"), second.pop("main")) == (True, False)
+    assert first.pop("writes") > 0
+    assert second.pop("writes") == 0
     assert first == second
+    assert len(set(first["weights after each epoch"])) == 3
+    assert first["gone on"] == first["digest"]
     assert first["skipped"] == 1
     assert math.isnan(float(first["contrastive"])) == (surgery == "without surgery")
 
