@@ -12,7 +12,7 @@ import typer
 
 import cli_bench
 from console import configure_logging, log_file, not_yet, progress, run, say
-from srreg.errors import SrregError
+from srreg.errors import FolderBusy, SrregError
 
 srreg_app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 qc_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a built data set, and judge it.")
@@ -50,12 +50,13 @@ def build(
     skull_stripper: Annotated[str | None, typer.Option(help="NAME[:DIR]; the best that works here if not given.")] = None,
     segmenter: Annotated[str | None, typer.Option(help="NAME[:DIR]; the best that works here if not given.")] = None,
     align: Annotated[Literal["affine", "rigid", "center", "none"], typer.Option(help="To the common frame.")] = "affine",
-    splits: Annotated[Path | None, typer.Option(help="Others' splits (not in this version).")] = None,
+    splits: Annotated[Path | None, typer.Option(help="A table of person and split; drawn if not given.")] = None,
+    allow_missing: Annotated[bool, typer.Option(help="--splits may name people who are not here.")] = False,
     resplit: Annotated[bool, typer.Option(help="Draw the splits anew, as a new version.")] = False,
     n_procs: Procs = 1,
     threads_per_proc: Annotated[int, typer.Option(min=1, help="Threads of each subject's tools.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask cluster (not in this version).")] = None,
-    shard: Annotated[str | None, typer.Option(help="i/N of a job array (not in this version).")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/N: this process's part, beside the others' (job arrays).")] = None,
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:0.")] = "cpu",
     deep: Annotated[bool, typer.Option(help="Hash every file again instead of trusting size and time.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
@@ -63,14 +64,14 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Rebuild SR-Reg from a SynthRAD 2023 Task 1 brain folder; goes on where it was stopped."""
-    for name, value in (("--splits", splits), ("--scheduler", scheduler), ("--shard", shard)):
+    for name, value in (("--scheduler", scheduler),):
         if value is not None:
             not_yet(f"build {name}")
     from srreg.backends.protocol import Resources
     from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS, make
     from srreg.build import runner
     from srreg.build.plan import plan
-    from srreg.build.settings import BuildSettings
+    from srreg.build.settings import BuildSettings, Shard
     from srreg.build.worker import scratch_folder
 
     resources = Resources(device=device, threads=threads_per_proc, work=scratch_folder(out))
@@ -87,7 +88,10 @@ def build(
         n_procs=n_procs,
         threads=threads_per_proc,
         seed=seed,
+        splits=splits,
+        allow_missing=allow_missing,
         resplit=resplit,
+        shard=None if shard is None else Shard.of(shard),
         deep=deep,
     )
     say(f"skull stripper: {settings.skull_stripper.name}; segmenter: {settings.segmenter.name}")
@@ -97,6 +101,8 @@ def build(
     with log_file(out / ".build" / "log.txt"), progress("building") as (advance,):
         report = runner.build(settings, lambda outcome, done, total: advance(done, total, f"{outcome.id} {outcome.status}"))
     _print_build(report, out, as_json)
+    if report.busy:
+        raise FolderBusy(f"{len(report.busy)} subjects, {report.busy[0]} for one, were left to another process that is at them")
     raise typer.Exit(1 if report.failed else 0)
 
 
@@ -158,20 +164,18 @@ def status(
     """Which subjects are built, failed or excluded, and why."""
     from dataclasses import asdict
 
-    from srreg.build.publish import is_published
-    from srreg.dataset import Dataset
+    from srreg.build.status import examine
 
-    participants = Dataset.open(dataset).participants
-    damaged = [p.id for p in participants if p.status == "built" and not is_published(dataset, p.id, deep=deep)]
+    found = examine(dataset, deep)
     if as_json:
-        print(json.dumps({"participants": [asdict(p) for p in participants], "damaged": damaged}, indent=2))
+        print(json.dumps(asdict(found), indent=2))
     else:
-        for p in participants:
-            state = "damaged" if p.id in damaged else p.status
-            print(f"{p.id}\t{state}\t{p.reason or (f'brain {p.brain_ml:.0f} ml' if p.brain_ml else '')}\tqc {p.qc}")
-    if damaged:
-        say(f"{len(damaged)} damaged; `srreg build` makes them again")
-    raise typer.Exit(1 if damaged or any(p.status == "failed" for p in participants) else 0)
+        for p in found.participants:
+            print(f"{p.id}\t{found.state(p)}\t{p.reason or (f'brain {p.brain_ml:.0f} ml' if p.brain_ml else '')}\tqc {p.qc}")
+        print(", ".join(f"{count} {state}" for state, count in found.counts.items()))
+    if found.damaged:
+        say(f"{len(found.damaged)} damaged; `srreg build` makes them again")
+    raise typer.Exit(1 if found.damaged or "failed" in found.counts else 0)
 
 
 @srreg_app.command()

@@ -17,12 +17,7 @@ class RememberedHashes:
 
     def __init__(self, memory: Path, deep: bool = False) -> None:
         self._memory = memory
-        self._known: dict[str, object] = {}
-        if memory.is_file() and not deep:
-            try:
-                self._known = read_json(memory)
-            except DataError:
-                self._known = {}
+        self._known: dict[str, object] = {} if deep else _remembered(memory)
 
     def of(self, path: Path) -> str:
         """The file's sha256.
@@ -47,5 +42,12 @@ class RememberedHashes:
         return {path.name: self.of(path) for path in paths}
 
     def save(self) -> None:
-        """Write what is known for the next run."""
-        write_json(self._memory, self._known)
+        """Write what is known for the next run, beside what another shard has found meanwhile."""
+        write_json(self._memory, {**_remembered(self._memory), **self._known})
+
+
+def _remembered(memory: Path) -> dict[str, object]:
+    try:
+        return read_json(memory)
+    except DataError:
+        return {}

@@ -92,7 +92,7 @@ def import_release(settings: Importing, checking: Tell | None = None, importing:
     """
     cases = find_cases(settings.source)
     _check_folder(settings, cases)
-    splits = _splits(settings, [case.person for case in cases])
+    splits = _splits(settings, {case.id: case.person for case in cases})
     with held(settings.out):
         hashes = RememberedHashes(memory_file(settings.out))
         jobs = [_Job(case, hashes.of_all(list(case.files.values()))) for case in cases]
@@ -121,11 +121,11 @@ def _check_folder(settings: Importing, cases: Sequence[ReleasedCase]) -> None:
         raise UsageError(f"{settings.out} holds another data set; choose another --out")
 
 
-def _splits(settings: Importing, persons: Sequence[str]) -> Splits:
+def _splits(settings: Importing, people: Mapping[str, str]) -> Splits:
     known = drawn.read(settings.out / "splits")
     if settings.splits is None:
-        return drawn.draw(persons, settings.seed) if known is None else drawn.extended(known, persons)
-    given = read_splits(settings.splits, set(persons))
+        return drawn.draw(people.values(), settings.seed) if known is None else drawn.extended(known, people.values())
+    given = read_splits(settings.splits, people)
     if known is not None and known.digest != given.digest:
         raise UsageError(f"{settings.out} has other splits than {settings.splits}; choose another --out")
     return given

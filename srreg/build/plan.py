@@ -23,6 +23,7 @@ class Plan:
     ready: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     failed: tuple[Outcome, ...] = ()  # not readable enough to begin with
+    busy: tuple[str, ...] = ()  # another shard is at them
 
     def needed_bytes(self, size: Size) -> int:
         """An upper estimate of what the jobs will write: two float images, compressed, and what is cached."""
@@ -71,7 +72,9 @@ def _chosen(settings: BuildSettings, cases: list[Case]) -> list[Case]:
         if subject_id not in known:
             raise UnknownName(f"{settings.source} has no subject {subject_id!r}; it has {len(known)}, the first {min(known)}")
     chosen = [c for c in cases if c.id not in settings.exclude and (not settings.subjects or c.id in settings.subjects)]
-    return chosen[: settings.limit]
+    chosen = chosen[: settings.limit]
+    # By place in the sorted list: every shard cuts the same way, whatever is built already.
+    return chosen if settings.shard is None else chosen[settings.shard.index - 1 :: settings.shard.count]
 
 
 def _job(settings: BuildSettings, case: Case, hashes: RememberedHashes) -> Job:

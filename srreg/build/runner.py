@@ -3,25 +3,28 @@
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from srreg.build import splits as drawn
+from srreg.build.chosen_splits import choose
 from srreg.build.executors import run_all
 from srreg.build.finish import write_description, write_label_table, write_manifest, write_participants, write_splits
 from srreg.build.hashes import RememberedHashes
-from srreg.build.hold import held
+from srreg.build.hold import alone_for_a_moment, held, shared
+from srreg.build.mixing import check_not_mixed, check_same_as_at_work
 from srreg.build.plan import Plan, memory_file, plan_cases
-from srreg.build.publish import sidecar_of, withdraw
-from srreg.build.recipe import recipe_fingerprint
+from srreg.build.publish import is_published, sidecar_of, withdraw
 from srreg.build.settings import BuildSettings
+from srreg.build.splits import Splits
 from srreg.build.worker import Outcome
 from srreg.dataset import Participant, read_participants
-from srreg.errors import DataError, NoRoom, UsageError
-from srreg.files import read_json
+from srreg.errors import DataError, NoRoom
 from srreg.sources.synthrad import find_cases, is_simulated
 
 log = logging.getLogger(__name__)
+
+Progress = Callable[[Outcome, int, int], None]
+Take = Callable[[str], bool]
 
 
 @dataclass
@@ -31,6 +34,7 @@ class BuildReport:
     outcomes: list[Outcome] = field(default_factory=list)
     ready: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()  # left to another process, which is at them
 
     @property
     def built(self) -> list[Outcome]:
@@ -43,7 +47,17 @@ class BuildReport:
         return sorted((o for o in self.outcomes if o.status == "failed"), key=lambda o: o.id)
 
 
-def build(settings: BuildSettings, progress: Callable[[Outcome, int, int], None] | None = None) -> BuildReport:
+@dataclass(frozen=True)
+class _Begun:
+    """A build whose subjects are shared out."""
+
+    todo: Plan
+    simulated: bool
+    splits: Splits
+    report: BuildReport
+
+
+def build(settings: BuildSettings, progress: Progress | None = None) -> BuildReport:
     """Build what is missing; one subject's failure does not stop the others.
 
     Args:
@@ -51,33 +65,73 @@ def build(settings: BuildSettings, progress: Callable[[Outcome, int, int], None]
         progress: called as each subject ends, with how many are done and how many there are.
 
     Raises:
-        DataError: no patient found, or two with one id.
-        UsageError: the folder holds subjects of another recipe that this run would leave standing.
+        DataError: no patient found, two with one id, or a table of splits that cannot be.
+        UsageError: the folder holds subjects of another recipe that this run would leave standing, or other splits.
         FolderBusy: another build holds the folder.
         NoRoom: the disk is too small for what is to come.
     """
-    cases, simulated = find_cases(settings.source), is_simulated(settings.source)
+    find_cases(settings.source)  # before anything is written
     settings.out.mkdir(parents=True, exist_ok=True)
+    hashes = RememberedHashes(memory_file(settings.out), settings.deep)
+    if settings.shard is not None:
+        return _build_shard(settings, hashes, progress)
     with held(settings.out):
-        hashes = RememberedHashes(memory_file(settings.out), settings.deep)
-        todo = plan_cases(settings, cases, hashes)
-        _check_not_mixed(settings, todo, simulated)
-        _check_room(settings, todo)
-        hashes.save()
-        report = BuildReport([*todo.failed], todo.ready, todo.excluded)
-        for subject_id in (*todo.excluded, *(o.id for o in todo.failed), *(job.case.id for job in todo.jobs)):
-            withdraw(settings.out, subject_id)
-        # Before and after: whenever the build is stopped, the folder says what it holds.
-        _write(settings, todo, report, simulated)
-        for outcome in run_all(todo.jobs, settings.n_procs):
-            if outcome.exit_code == NoRoom.exit_code:
-                raise NoRoom(outcome.reason)
-            report.outcomes.append(outcome)
-            _log(outcome)
-            if progress is not None:
-                progress(outcome, len(report.outcomes), len(todo.jobs) + len(todo.failed))
-        _write(settings, todo, report, simulated)
-    return report
+        begun = _begin(settings, hashes, lambda subject_id: True)
+        _run(settings, begun, progress)
+        _write(settings, begun)
+    return begun.report
+
+
+def _build_shard(settings: BuildSettings, hashes: RememberedHashes, progress: Progress | None) -> BuildReport:
+    """As the whole, beside others: subjects are claimed before they are touched, the lists are written in turn."""
+    plan_cases(settings, find_cases(settings.source), hashes)  # reads the sources before it is our turn
+    with shared(settings.out) as claims:
+        with alone_for_a_moment(settings.out):
+            check_same_as_at_work(settings, is_simulated(settings.source))
+            begun = _begin(settings, hashes, claims.take)
+        _run(settings, begun, progress)
+        with alone_for_a_moment(settings.out):
+            _write(settings, begun)
+    return begun.report
+
+
+def _begin(settings: BuildSettings, hashes: RememberedHashes, take: Take) -> _Begun:
+    """Refuse what cannot be, then take the subjects that are to be built out of the data set."""
+    cases, simulated = find_cases(settings.source), is_simulated(settings.source)
+    todo, previous = plan_cases(settings, cases, hashes), _previous(settings.out)
+    check_not_mixed(settings, todo, previous, simulated)
+    splits = choose(settings, cases, [*previous.values()])
+    _check_room(settings, todo)
+    hashes.save()
+    todo = _taken(settings, todo, take)
+    begun = _Begun(todo, simulated, splits, BuildReport([*todo.failed], todo.ready, todo.excluded, todo.busy))
+    _write(settings, begun)  # before and after: whenever the build is stopped, the folder says what it holds
+    return begun
+
+
+def _taken(settings: BuildSettings, todo: Plan, take: Take) -> Plan:
+    """What of a plan is ours; it leaves the data set until it is built."""
+    ids = (*todo.excluded, *(o.id for o in todo.failed), *(job.case.id for job in todo.jobs))
+    ours = {subject_id for subject_id in ids if take(subject_id)}
+    for subject_id in sorted(ours):
+        withdraw(settings.out, subject_id)
+    return replace(
+        todo,
+        jobs=tuple(job for job in todo.jobs if job.case.id in ours),
+        failed=tuple(outcome for outcome in todo.failed if outcome.id in ours),
+        busy=tuple(job.case.id for job in todo.jobs if job.case.id not in ours),
+    )
+
+
+def _run(settings: BuildSettings, begun: _Begun, progress: Progress | None) -> None:
+    todo, report = begun.todo, begun.report
+    for outcome in run_all(todo.jobs, settings.n_procs):
+        if outcome.exit_code == NoRoom.exit_code:
+            raise NoRoom(outcome.reason)
+        report.outcomes.append(outcome)
+        _log(outcome)
+        if progress is not None:
+            progress(outcome, len(report.outcomes), len(todo.jobs) + len(todo.failed))
 
 
 def _log(outcome: Outcome) -> None:
@@ -93,50 +147,26 @@ def _previous(out: Path) -> dict[str, Participant]:
     return {p.id: p for p in read_participants(path)} if path.is_file() else {}
 
 
-def _check_not_mixed(settings: BuildSettings, todo: Plan, simulated: bool) -> None:
-    """A data set never mixes two recipes, nor real heads and simulated ones: what stays must be as this run would build it."""
-    touched = {job.case.id for job in todo.jobs} | {o.id for o in todo.failed} | set(todo.excluded) | set(todo.ready)
-    staying = [i for i, p in _previous(settings.out).items() if p.status == "built" and i not in touched]
-    if not staying:
-        return
-    if read_json(settings.out / "dataset_description.json").get("Simulated") != simulated:
-        raise UsageError(f"{settings.out} holds {len(staying)} subjects of another kind of source; choose another --out")
-    other = [i for i in staying if not _is_of_recipe(settings, i)]
-    if other:
-        raise UsageError(
-            f"{settings.out} holds {len(other)} subjects built otherwise, {other[0]} for one, which this run would leave "
-            "beside its own. Build all of them, or choose another --out."
-        )
-
-
-def _is_of_recipe(settings: BuildSettings, subject_id: str) -> bool:
-    """Whether a subject was built by these steps, tools and parameters."""
-    try:
-        return sidecar_of(settings.out, subject_id)["RecipeKey"] == recipe_fingerprint(settings.recipe, subject_id)
-    except (DataError, KeyError):
-        return False
-
-
 def _check_room(settings: BuildSettings, todo: Plan) -> None:
     needed, free = todo.needed_bytes(settings.size), shutil.disk_usage(settings.out).free
     if needed > free:
         raise NoRoom(f"{settings.out}: about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
 
 
-def _write(settings: BuildSettings, todo: Plan, report: BuildReport, simulated: bool) -> None:
+def _write(settings: BuildSettings, begun: _Begun) -> None:
     """The files of the data set as a whole, as things stand."""
-    participants = _participants(settings, todo, report)
-    write_description(settings.out, settings.described(), simulated)
+    participants = _participants(settings, begun.todo, begun.report)
+    write_description(settings.out, settings.described(), begun.simulated)
     write_label_table(settings.out)
     write_participants(settings.out, participants)
-    write_splits(settings.out, _splits(settings, todo, participants), participants)
-    write_manifest(settings.out, participants, frozenset(o.id for o in report.built))
+    write_splits(settings.out, begun.splits, participants)
+    write_manifest(settings.out, participants, frozenset(o.id for o in begun.report.built))
 
 
 def _participants(settings: BuildSettings, todo: Plan, report: BuildReport) -> list[Participant]:
     previous = _previous(settings.out)
-    found = dict(previous)
     cases = {case.id: case for case in todo.cases}
+    found = {i: p for i, p in previous.items() if p.status != "built" or is_published(settings.out, i)}
 
     def entry(subject_id: str, status: str, reason: str = "") -> None:
         case, qc = cases[subject_id], "n/a"
@@ -153,6 +183,8 @@ def _participants(settings: BuildSettings, todo: Plan, report: BuildReport) -> l
         entry(outcome.id, outcome.status, outcome.reason)
     for subject_id in todo.excluded:
         entry(subject_id, "excluded", "left out by --exclude")
+    for subject_id in (cases.keys() - found.keys()) if settings.shard is not None else ():
+        entry(subject_id, "pending", "of another shard; not built yet")
     return sorted(found.values(), key=lambda p: p.id)
 
 
@@ -161,17 +193,3 @@ def _brain_ml(out: Path, subject_id: str) -> float | None:
         return float(str(sidecar_of(out, subject_id)["BrainVolumeMl"]))
     except (DataError, KeyError):
         return None
-
-
-def _splits(settings: BuildSettings, todo: Plan, participants: list[Participant]) -> drawn.Splits:
-    """Drawn over everybody the source has, so that a trial with --limit does not decide who trains."""
-    persons = {case.person for case in todo.cases if case.id not in settings.exclude}
-    persons |= {p.person for p in participants if p.status != "excluded"}
-    known = drawn.read(settings.out / "splits")
-    if known is None:
-        return drawn.draw(persons, settings.seed)
-    if known.seed != settings.seed and not settings.resplit:
-        log.warning("splits were drawn with seed %d and stay; --resplit draws them with seed %d", known.seed, settings.seed)
-    if settings.resplit:
-        return drawn.draw(persons, settings.seed, known.version + 1)
-    return drawn.extended(known, persons)

@@ -57,13 +57,13 @@ def _sizes(persons: int) -> tuple[int, int]:
 
 
 def extended(splits: Splits, persons: Iterable[str]) -> Splits:
-    """The same splits with the persons they do not hold in training; nobody moves.
+    """The same splits with the persons they do not hold in training; nobody moves, and given splits are never drawn anew.
 
     Where there were too few to split, so that nothing can have been trained yet, they are drawn anew as the next version.
     """
     held = {person for members in splits.members.values() for person in members}
     everyone = held | set(persons)
-    if not splits.members["train"] and len(everyone) >= _FEWEST_TO_SPLIT:
+    if splits.seed >= 0 and not splits.members["train"] and len(everyone) >= _FEWEST_TO_SPLIT:
         return draw(everyone, splits.seed, splits.version + 1)
     grows: Split = "train" if splits.members["train"] else "test"
     members = {**splits.members, grows: tuple(sorted([*splits.members[grows], *(everyone - held)]))}

@@ -84,6 +84,11 @@ def scratch_folder(root: Path) -> Path:
     return work_folder(root) / "scratch"
 
 
+def claims_folder(root: Path) -> Path:
+    """Who builds which subject, where shards of a build run side by side."""
+    return work_folder(root) / "claims"
+
+
 def record_file(root: Path, subject_id: str) -> Path:
     """Where the times of a subject's steps are kept."""
     return work_folder(root) / "records" / f"{subject_id}.json"

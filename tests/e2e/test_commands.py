@@ -39,7 +39,7 @@ def test_help_does_not_import_what_is_slow():
     ("name", "arguments"),
     [
         ("srreg", ["qc", "import", "sr-reg", "ratings.tsv"]),
-        ("srreg", ["build", "--synthrad-dir", ".", "--shard", "1/3"]),
+        ("srreg", ["weights", "verify", "samseg"]),
     ],
 )
 def test_what_is_not_there_yet_says_so(name, arguments):
