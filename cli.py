@@ -96,7 +96,7 @@ def build(
     )
     say(f"skull stripper: {settings.skull_stripper.name}; segmenter: {settings.segmenter.name}")
     if dry_run:
-        _print_plan(plan(settings), settings.size, as_json)
+        _print_plan(plan(settings), settings, as_json)
         return
     with log_file(out / ".build" / "log.txt"), progress("building") as (advance,):
         report = runner.build(settings, lambda outcome, done, total: advance(done, total, f"{outcome.id} {outcome.status}"))
@@ -106,19 +106,26 @@ def build(
     raise typer.Exit(1 if report.failed else 0)
 
 
-def _print_plan(todo: Any, size: SizeName, as_json: bool) -> None:
+def _print_plan(todo: Any, settings: Any, as_json: bool) -> None:
+    from srreg.build.plan import free_bytes
+    from srreg.build.reasons import why
+
     found = {
         "build": [job.case.id for job in todo.jobs],
         "ready": list(todo.ready),
         "excluded": list(todo.excluded),
         "unreadable": {o.id: o.reason for o in todo.failed},
-        "needed_gb": round(todo.needed_bytes(size) / 1e9, 2),
+        "needed_gb": round(todo.needed_bytes(settings.size) / 1e9, 2),
+        "free_gb": round(free_bytes(settings.out) / 1e9, 2),
+        "why": {job.case.id: why(job) for job in todo.jobs},
     }
     if as_json:
         print(json.dumps(found, indent=2))
         return
     print(f"to build: {len(found['build'])}   ready: {len(found['ready'])}   excluded: {len(found['excluded'])}")
-    print(f"disk: at most {found['needed_gb']} GB")
+    print(f"disk: at most {found['needed_gb']} GB are needed, {found['free_gb']} GB are free")
+    for subject_id, reason in found["why"].items():
+        print(f"{subject_id}: {reason}")
     for subject_id, reason in found["unreadable"].items():
         print(f"{subject_id}: {reason}")
 

@@ -29,6 +29,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_AXIS = 2048
 _LARGEST_BODY = 2 * 1024**3  # a whole head at 0.5 mm as float64 is 1.1 GB
 _FORMS_DIFFER_MM = 0.1
+_UNIT_BITS = 0b111  # of NIfTI's xyzt_units, those of space; 0 is unknown and taken for mm, as everybody does
+_OTHER_UNITS = {1: "metres", 3: "micrometres"}
 _ALIGNED = 2  # NIfTI form code "aligned"
 Behind = tuple[int, ...]  # lengths of the axes that follow the three of the grid
 _VECTOR_AXES: Behind = (1, 3)
@@ -134,11 +136,19 @@ def _header(start: bytes, path: Path, behind: Behind) -> nib.nifti1.Nifti1Header
     except Exception as error:  # nibabel raises many kinds for a header that is noise
         raise DataError(f"{path}: is not a NIfTI-1 image ({error})") from error
     _check_shape(shape, path, behind)
+    _check_sizes(nib.nifti1.Nifti1Header(start[:_HEADER_BYTES], check=False), path)
     if kind.fields is not None or kind.kind not in "iuf":
         raise DataError(f"{path}: expected one real number a voxel, got {kind}")
     if not np.isfinite(header["vox_offset"]):
         raise DataError(f"{path}: its header does not say where the voxels begin (vox_offset {header['vox_offset']})")
     return header
+
+
+def _check_sizes(raw: nib.nifti1.Nifti1Header, path: Path) -> None:
+    """Voxel sizes as they stand there: nibabel makes 1 of 0 and 4 of -4. They count only where there is no sform."""
+    sizes = raw["pixdim"][1:4]
+    if int(raw["sform_code"]) <= 0 and not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise GeometryError(f"{path}: expected voxels of a size above 0 mm, got {', '.join(f'{size:g}' for size in sizes)}")
 
 
 def _check_shape(shape: tuple[int, ...], path: Path, behind: Behind) -> None:
@@ -170,6 +180,9 @@ def _affine(image: nib.nifti1.Nifti1Image, path: Path) -> Affine:
     """Voxel to world by the written rule: the sform where its code is set, else the qform, else none."""
     header = image.header
     s_code, q_code = int(header["sform_code"]), int(header["qform_code"])
+    if int(header["xyzt_units"]) & _UNIT_BITS in _OTHER_UNITS:
+        unit = _OTHER_UNITS[int(header["xyzt_units"]) & _UNIT_BITS]
+        raise GeometryError(f"{path}: says that its voxels are measured in {unit}; expected millimetres. Convert it.")
     if s_code == 0 and q_code == 0:
         raise GeometryError(f"{path}: says nothing about its orientation (sform and qform codes are 0)")
     try:

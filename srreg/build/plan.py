@@ -1,5 +1,6 @@
 """What a build would do: who is to be built, who is there already, who is left out."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,12 @@ def plan(settings: BuildSettings) -> Plan:
     return plan_cases(settings, find_cases(settings.source), RememberedHashes(memory_file(settings.out), settings.deep))
 
 
+def free_bytes(out: Path) -> int:
+    """Room on the disk that the data set lies on, or will."""
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free
+
+
 def memory_file(out: Path) -> Path:
     """Where the digests of source files are remembered."""
     return work_folder(out) / "hashes.json"
@@ -71,7 +78,8 @@ def _chosen(settings: BuildSettings, cases: list[Case]) -> list[Case]:
     for subject_id in (*settings.subjects, *settings.exclude):
         if subject_id not in known:
             raise UnknownName(f"{settings.source} has no subject {subject_id!r}; it has {len(known)}, the first {min(known)}")
-    chosen = [c for c in cases if c.id not in settings.exclude and (not settings.subjects or c.id in settings.subjects)]
+    wanted = ({*settings.subjects} or known) - {*settings.exclude}
+    chosen = [case for case in cases if case.id in wanted]
     chosen = chosen[: settings.limit]
     # By place in the sorted list: every shard cuts the same way, whatever is built already.
     return chosen if settings.shard is None else chosen[settings.shard.index - 1 :: settings.shard.count]

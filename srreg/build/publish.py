@@ -114,6 +114,8 @@ def sidecar_of(root: Path, subject_id: str) -> dict[str, object]:
 
 def withdraw(root: Path, subject_id: str) -> None:
     """Take a subject's files out of the data set: it no longer is what its source and recipe would give."""
+    if not (root / f"sub-{subject_id}").is_dir():
+        return
     for kind in (_LAST, *(k for k in SUFFIXES if k != _LAST)):
         file_of(root, subject_id, kind, ".json").unlink(missing_ok=True)
         file_of(root, subject_id, kind).unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """`srreg build`: find the subjects, build those that are not there yet, write the data set's files."""
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from srreg.build.finish import write_description, write_label_table, write_manif
 from srreg.build.hashes import RememberedHashes
 from srreg.build.hold import alone_for_a_moment, held, shared
 from srreg.build.mixing import check_not_mixed, check_same_as_at_work
-from srreg.build.plan import Plan, memory_file, plan_cases
+from srreg.build.plan import Plan, free_bytes, memory_file, plan_cases
 from srreg.build.publish import is_published, sidecar_of, withdraw
 from srreg.build.settings import BuildSettings
 from srreg.build.splits import Splits
@@ -148,7 +147,7 @@ def _previous(out: Path) -> dict[str, Participant]:
 
 
 def _check_room(settings: BuildSettings, todo: Plan) -> None:
-    needed, free = todo.needed_bytes(settings.size), shutil.disk_usage(settings.out).free
+    needed, free = todo.needed_bytes(settings.size), free_bytes(settings.out)
     if needed > free:
         raise NoRoom(f"{settings.out}: about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from srreg.dataset import SPLITS, Split
 from srreg.errors import DataError
-from srreg.files import write_text
+from srreg.files import read_text, write_text
 
 _PAPER = {"train": 150, "val": 10, "test": 20}
 _FEWEST_TO_SPLIT = 6
@@ -79,7 +79,7 @@ def read(folder: Path) -> Splits | None:
     path = folder / "persons.tsv"
     if not path.is_file():
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     try:
         head = dict(part.split("=", 1) for part in lines[0].removeprefix("# ").split())
         rows = [line.split("\t") for line in lines[2:]]

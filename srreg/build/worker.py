@@ -17,8 +17,8 @@ from srreg.build.cache import Cache
 from srreg.build.publish import Provenance, publish
 from srreg.build.recipe import build_subject, recipe_fingerprint
 from srreg.build.step import Step
-from srreg.errors import SrregError
-from srreg.files import write_json
+from srreg.errors import SrregError, StepFailed
+from srreg.files import sha256, write_json
 from srreg.sources.synthrad import Case, read_case
 from srreg.subject import Subject
 
@@ -150,7 +150,15 @@ def _build(job: Job) -> None:
     write_json(job.record, {"started": started, "steps": [asdict(step) for step in steps]})
     keys = [{"step": step.step, "key": step.key, "outputs": asdict(step)["outputs"]} for step in steps]
     recipe_key = recipe_fingerprint(job.recipe, subject.id)
+    _check_unchanged(job)
     publish(job.root, subject, Provenance(job.build_key, recipe_key, job.sources, parameters, keys, brain_ml))
+
+
+def _check_unchanged(job: Job) -> None:
+    """What was read is what the subject's key says it was made from; 0.1 s for a head of 1 mm."""
+    for name, expected in job.sources.items():
+        if sha256(job.case.folder / name) != expected:
+            raise StepFailed(f"{job.case.folder / name} changed while it was being built; run srreg build again")
 
 
 def _brain_ml(subject: Subject) -> float:

@@ -15,6 +15,7 @@ from srreg import io
 from srreg.errors import DataError, GeometryError
 from srreg.files import read_json, read_tsv
 from srreg.geometry import itk_header, reorient_to_ras
+from srreg.modality import check_hounsfield
 from srreg.subject import Subject, checked_id
 from srreg.volume import LabelMap, Volume
 
@@ -103,7 +104,7 @@ def read_case(case: Case) -> Subject:
     """MR and CT of a patient, proved, in RAS; whole heads, no voxel changed.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or the CT is not in Hounsfield units.
         GeometryError: MR, CT and mask do not lie on one grid, or it is sheared.
     """
     missing = [case.file(part).name for part in _PARTS if not case.file(part).is_file()]
@@ -114,6 +115,7 @@ def read_case(case: Case) -> Subject:
     _check_same_grid("CT", mr, ct)
     _check_same_grid("mask", mr, mask)
     itk_header(mr.grid)  # refuses shear before any tool meets it
+    check_hounsfield(ct, str(case.file("ct")))
     return Subject(id=case.id, mr=reorient_to_ras(mr), ct=reorient_to_ras(ct))
 
 
