@@ -284,9 +284,17 @@ def report(
 
 
 @qc_app.command("import")
-def qc_import(dataset: DatasetDir, ratings: Path) -> None:
-    """Take ratings saved from the report (not in this version)."""
-    not_yet("qc import")
+def qc_import(dataset: DatasetDir, ratings: Annotated[Path, typer.Argument(help="TSV or JSON saved from the report.")]) -> None:
+    """Take ratings saved from the report: who is rejected leaves splits and pairs, until a newer rating accepts."""
+    from srreg.qc.take import import_ratings
+
+    taken = import_ratings(dataset, ratings)
+    print(f"{taken.new} new ratings")
+    for told, ids in (("left splits and pairs", taken.left), ("came back", taken.returned)):
+        if ids:
+            print(f"{told}: {', '.join(ids)}")
+    for name in taken.empty:
+        say(f"nobody is left in {name}")
 
 
 @weights_app.command("list")

@@ -48,12 +48,17 @@ class Participant:
     id: str
     person: str
     centre: str
-    status: str  # built, failed, excluded, or pending while a build has not come to it
+    status: str  # built, rejected (built, but out by a rating), failed, excluded, or pending while a build has not come to it
     reason: str
     brain_ml: float | None
     qc: str  # pass, warn, fail or n/a
 
     COLUMNS = ("participant_id", "person", "centre", "status", "reason", "brain_ml", "qc")
+
+    @property
+    def is_published(self) -> bool:
+        """True if its files are there."""
+        return self.status in ("built", "rejected")
 
     def row(self) -> dict[str, object]:
         """The cells, by column."""
@@ -123,8 +128,13 @@ class Dataset:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Ids of what is built, in order."""
+        """Ids of what is built and not rejected, in order."""
         return tuple(p.id for p in self.participants if p.status == "built")
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """Ids of whose files are there, in order: a rejected subject keeps them."""
+        return tuple(p.id for p in self.participants if p.is_published)
 
     def file(self, subject_id: str, kind: str, ending: str = ".nii.gz") -> Path:
         """Where one file of one subject lies.
@@ -132,7 +142,7 @@ class Dataset:
         Raises:
             UnknownName: no such subject is built.
         """
-        if subject_id not in self.subjects:
+        if subject_id not in self.published:
             raise UnknownName(f"{self.root} holds no built subject {subject_id!r}; see: srreg status {self.root}")
         return file_of(self.root, subject_id, kind, ending)
 

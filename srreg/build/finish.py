@@ -74,12 +74,14 @@ def write_manifest(root: Path, participants: Sequence[Participant], fresh: froze
 
 
 def _lines(root: Path, participant: Participant, is_fresh: bool) -> list[dict[str, object]]:
-    if participant.status != "built":
-        return [{"subject": participant.id, "step": "build", "status": participant.status, "reason": participant.reason}]
+    told = {"subject": participant.id, "status": participant.status, "reason": participant.reason}
+    if not participant.is_published:
+        return [{**told, "step": "build"}]
     steps = sidecar_of(root, participant.id)["Steps"]
     assert isinstance(steps, list)
     times = _times(root, participant.id)
-    return [_line(participant.id, step, times.get(step["step"], {}), is_fresh) for step in steps]
+    lines = [_line(participant.id, step, times.get(step["step"], {}), is_fresh) for step in steps]
+    return lines if participant.status == "built" else [*lines, {**told, "step": "rate"}]
 
 
 def _line(subject_id: str, step: Mapping[str, object], time: Mapping[str, object], is_fresh: bool) -> dict[str, object]:

@@ -22,6 +22,7 @@ from srreg.build.worker import record_file
 from srreg.dataset import Participant, read_participants
 from srreg.errors import NoRoom, UsageError
 from srreg.files import read_json, write_json
+from srreg.ratings import decided, judged, read_ratings
 from srreg.sources.mambamorph import ReleasedCase, find_cases, read_case
 from srreg.sources.synthrad import Case
 from srreg.volume import Grid
@@ -170,7 +171,8 @@ def _write(settings: Importing, cases: Sequence[ReleasedCase], splits: Splits, f
     """The files of the data set as a whole, as things stand: before the first subject is written and after the last."""
     table = settings.out / "participants.tsv"
     verdicts = {p.id: p.qc for p in read_participants(table)} if table.is_file() else {}
-    participants = [_participant(settings.out, case, verdicts.get(case.id, "n/a")) for case in cases]
+    found = [_participant(settings.out, case, verdicts.get(case.id, "n/a")) for case in cases]
+    participants = judged(found, decided(settings.out, read_ratings(settings.out)))
     _write_description(settings)
     write_label_table(settings.out)
     write_participants(settings.out, participants)

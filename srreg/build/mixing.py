@@ -18,7 +18,7 @@ def check_not_mixed(settings: BuildSettings, todo: Plan, previous: dict[str, Par
         UsageError: with the number of those, and one of them.
     """
     touched = {job.case.id for job in todo.jobs} | {o.id for o in todo.failed} | {*todo.excluded, *todo.ready, *todo.busy}
-    there = [i for i, p in previous.items() if p.status == "built" and i not in touched]
+    there = [i for i, p in previous.items() if p.is_published and i not in touched]
     staying = [i for i in there if is_published(settings.out, i)]
     if not staying:
         return

@@ -18,6 +18,7 @@ from srreg.build.splits import Splits
 from srreg.build.worker import Outcome
 from srreg.dataset import Participant, read_participants
 from srreg.errors import DataError, NoRoom
+from srreg.ratings import decided, judged, read_ratings
 from srreg.sources.synthrad import find_cases, is_simulated
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,8 @@ def _check_room(settings: BuildSettings, todo: Plan) -> None:
 
 def _write(settings: BuildSettings, begun: _Begun) -> None:
     """The files of the data set as a whole, as things stand."""
-    participants = _participants(settings, begun.todo, begun.report)
+    made = _participants(settings, begun.todo, begun.report)
+    participants = judged(made, decided(settings.out, read_ratings(settings.out)))
     write_description(settings.out, settings.described(), begun.simulated)
     write_label_table(settings.out)
     write_participants(settings.out, participants)

@@ -41,5 +41,5 @@ def examine(root: Path, deep: bool = False) -> Status:
         DataError: it is none.
     """
     participants = Dataset.open(root).participants
-    damaged = tuple(p.id for p in participants if p.status == "built" and not is_published(root, p.id, deep=deep))
+    damaged = tuple(p.id for p in participants if p.is_published and not is_published(root, p.id, deep=deep))
     return Status(participants, damaged, tuple(live(claims_folder(root))))

@@ -72,7 +72,7 @@ def _check_place(index: Path) -> None:
 
 
 def _rows(dataset: Dataset, kept: Path, n_procs: int, progress: Progress | None) -> list[Row]:
-    built = [p for p in dataset.participants if p.status == "built"]
+    built = [p for p in dataset.participants if p.is_published]
     found: dict[str, Examination] = {}
     for examination in _examinations(dataset, built, kept, n_procs):
         found[examination.subject] = examination

@@ -223,3 +223,17 @@ def test_a_head_builds_to_the_same_volume_however_its_axes_run(tmp_path):
         built.append({path.name: path.read_bytes() for path in anat.glob("*.nii.gz")})
     assert len(built[0]) == 4
     assert all(files == built[0] for files in built)
+
+
+def test_a_build_obeys_ratings_that_were_taken(tmp_path):
+    source, out = write_heads(tmp_path / "source"), tmp_path / "sr-reg"
+    assert build(source, out).returncode == 0
+    rejected = (out / "splits" / "test.txt").read_text().splitlines()[-1]
+    ratings = f"participant_id\tdecision\trater\tdate\nsub-{rejected}\treject\tjane\t2026-11-20\n"
+    (tmp_path / "ratings.tsv").write_text(ratings)
+    told = srreg("qc", "import", out, tmp_path / "ratings.tsv")
+    assert (told.returncode, told.stdout) == (0, f"1 new ratings\nleft splits and pairs: {rejected}\n")
+    lists = {p: p.read_bytes() for p in [*out.glob("splits/*"), *out.glob("pairs/*"), out / "participants.tsv"]}
+    assert rejected.encode() not in lists[out / "splits" / "test.txt"]
+    assert build(source, out).returncode == 0
+    assert {p: p.read_bytes() for p in lists} == lists

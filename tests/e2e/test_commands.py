@@ -38,7 +38,6 @@ def test_help_does_not_import_what_is_slow():
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("srreg", ["qc", "import", "sr-reg", "ratings.tsv"]),
         ("srreg", ["weights", "verify", "samseg"]),
     ],
 )
@@ -57,6 +56,7 @@ def test_what_is_not_there_yet_says_so(name, arguments):
         ("srreg", ["check", "--synthrad-dir", "nowhere"], 3, "no such folder"),
         ("srreg", ["status", "nowhere"], 3, "not a built data set"),
         ("srreg", ["qc", "report", "nowhere"], 3, "not a built data set"),
+        ("srreg", ["qc", "import", "nowhere", "ratings.tsv"], 3, "not a built data set"),
         ("bench", ["run", "--data", "nowhere"], 3, "not a built data set"),
         ("bench", ["run", "--methods", "voxelmorf"], 2, "Did you mean 'voxelmorph'"),
         ("bench", ["run", "--methods", "initial", "--seeds", "one"], 2, "whole numbers"),
