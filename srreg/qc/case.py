@@ -21,6 +21,7 @@ class Case:
     Args:
         subject: images in [0, 1], 0 outside the brain; RAS.
         native_brain_ml: None where it is not known.
+        is_in_frame: whether its world is that of the ICBM 152 template.
 
     Raises:
         DataError: brain or labels are missing, or the four do not lie on one grid.
@@ -28,6 +29,7 @@ class Case:
 
     subject: Subject
     native_brain_ml: float | None = None
+    is_in_frame: bool = False
 
     def __post_init__(self) -> None:
         if self.subject.brain is None or self.subject.labels is None:

@@ -13,11 +13,12 @@ from srreg.qc import checks, figures
 from srreg.qc.case import Case
 from srreg.qc.figures import Strip
 from srreg.qc.finding import Finding, Verdict, worst
+from srreg.qc.histograms import Curve, curves_of
 from srreg.qc.history import without_folders
 from srreg.subject import checked_id
 
 # Raise it when figures or this file's layout change, so that kept ones are made anew.
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Examination:
     label_ml: tuple[tuple[int, float], ...] = ()
     odd_regions: tuple[int, ...] = ()
     strips: tuple[Strip, ...] = ()
+    curves: tuple[Curve, ...] = ()
     thumbnail: str = ""
 
     @property
@@ -100,7 +102,8 @@ def check_sizes(dataset: Dataset, subject_id: str) -> None:
 
 
 def _examined(dataset: Dataset, participant: Participant, key: str) -> Examination:
-    case = Case(dataset.read(participant.id), participant.brain_ml)
+    frame = str(read_json(dataset.file(participant.id, "labels", ".json")).get("SpatialReference", ""))
+    case = Case(dataset.read(participant.id), participant.brain_ml, is_in_frame=frame.startswith("ICBM 152"))
     drawing = figures.draw(case)
     return Examination(
         subject=participant.id,
@@ -111,6 +114,7 @@ def _examined(dataset: Dataset, participant: Participant, key: str) -> Examinati
         label_ml=tuple(case.label_ml.items()),
         odd_regions=tuple(checks.odd_regions(case)),
         strips=drawing.strips,
+        curves=curves_of(case),
         thumbnail=drawing.thumbnail,
     )
 
@@ -139,6 +143,7 @@ def _from_record(record: dict[str, Any]) -> Examination:
     kept = {
         "findings": tuple(Finding(**f) for f in findings),
         "strips": tuple(Strip(**s) for s in strips),
+        "curves": tuple(Curve(**c) for c in record["curves"]),
         "odd_regions": tuple(record["odd_regions"]),
         "label_ml": tuple((int(index), float(ml)) for index, ml in record["label_ml"]),
     }

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from srreg.build.reference import template
+from srreg.geometry import resample
 from srreg.labels import LABELS
 from srreg.qc.case import Case
 from srreg.qc.planes import Cut, cuts_of
+from srreg.volume import Grid, Volume
 
 _JPEG_FROM_PIXELS = 200_000  # below, lossless is small enough
 _JPEG_QUALITY = 86
@@ -112,12 +115,20 @@ def _ct_window(values: NDArray[np.float32]) -> tuple[float, float]:
 def _fields(case: Case) -> dict[str, NDArray[np.float32]]:
     """What is outlined where it passes 0.5, each on the whole grid."""
     labels, brain = case.label_map.data, case.brain_map.data > 0
-    return {
+    reference = {"reference": _reference(case.subject.mr.grid)} if case.is_in_frame else {}
+    return reference | {
         "brain": brain.astype(np.float32),
         "white": np.isin(labels, _WHITE).astype(np.float32),
         "ventricles": np.isin(labels, _VENTRICLES).astype(np.float32),
         "fluid": _fluid(case),
     }
+
+
+def _reference(grid: Grid) -> NDArray[np.float32]:
+    """The brain of the common frame on the data set's grid."""
+    brain = template()
+    field: NDArray[np.float32] = resample(Volume((brain.data > 0).astype(np.float32), brain.affine), grid).data
+    return field
 
 
 def _fluid(case: Case) -> NDArray[np.float32]:

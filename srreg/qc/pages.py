@@ -19,16 +19,26 @@ from srreg.labels import LABELS, Label
 from srreg.qc import checks
 from srreg.qc.examination import Examination
 from srreg.qc.finding import VERDICTS, Check, Finding, Verdict
+from srreg.qc.histograms import HEIGHT, WIDTH
 from srreg.qc.history import StepLine, without_folders
-from srreg.qc.panels import PANELS
+from srreg.qc.panels import MODES, OVERLAYS, PANELS
+from srreg.qc.spread import OUTLIER_Z, Number, robust_z, strip_plot
+from srreg.ratings import REASONS, Rating
 
 
 @dataclass(frozen=True)
 class Row:
-    """A subject in the index: its line of `participants.tsv` and, where it is built, its examination."""
+    """A subject in the index: its line of `participants.tsv` and, where it is built, its examination.
+
+    Args:
+        rating: the newest that the data set has taken.
+        images: the `SubjectKey` of its files.
+    """
 
     participant: Participant
     examination: Examination | None = None
+    rating: Rating | None = None
+    images: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -70,12 +80,26 @@ def page_name(subject_id: str) -> str:
     return f"sub-{subject_id}.html"
 
 
-def index_page(title: str, rows: Sequence[Row]) -> str:
-    """The page that lists every subject, built or not."""
-    script = _source("index.js")
+def index_page(title: str, rows: Sequence[Row], post: str = "") -> str:
+    """The page that lists every subject, built or not.
+
+    Args:
+        title: of the data set.
+        rows: in the order of the table.
+        post: where ratings are sent as they are made; empty: nowhere, the page talks to nobody.
+    """
+    script = _source("index.js") + _source("rating.js")
+    numbers = {check.name: _numbers(check, rows) for check in checks.CHECKS}
+    plots = [strip_plot(check, numbers[check.name]) for check in checks.CHECKS]
     return _render(
         "index.html",
         script,
+        "; frame-src 'self' file:" + ("; connect-src 'self'" if post else ""),
+        post=post,
+        reasons=REASONS,
+        outlier_z=OUTLIER_Z,
+        plots=[plot for plot in plots if plot is not None],
+        distances={name: robust_z({n.subject: n.value for n in found}) for name, found in numbers.items()},
         title=title,
         rows=rows,
         checks=checks.CHECKS,
@@ -93,7 +117,10 @@ def subject_page(
     width = max((len(s.places_mm) * s.tile_mm for s in seen.strips), default=1.0)
     return _render(
         "subject.html",
-        "",
+        _source("subject.js"),
+        modes=MODES,
+        overlays=OVERLAYS,
+        plot_size=(WIDTH, HEIGHT),
         title=title,
         row=row,
         seen=seen,
@@ -117,11 +144,10 @@ def content_security_policy(script: str) -> str:
     return f"{fixed}; script-src {allowed}"
 
 
-def _render(template: str, script: str, **values: object) -> str:
+def _render(template: str, script: str, more_policy: str = "", **values: object) -> str:
+    policy = content_security_policy(script) + more_policy
     return (
-        _environment()
-        .get_template(template)
-        .render(policy=content_security_policy(script), script=Markup(script), version=version("srreg"), **values)
+        _environment().get_template(template).render(policy=policy, script=Markup(script), version=version("srreg"), **values)
     )
 
 
@@ -157,6 +183,15 @@ def _totals(rows: Sequence[Row]) -> dict[str, int]:
         name = row.verdict if row.examination is not None else row.participant.status
         totals[name] = totals.get(name, 0) + 1
     return totals
+
+
+def _numbers(check: Check, rows: Sequence[Row]) -> list[Number]:
+    """A check's numbers, of those who have one."""
+    return [
+        Number(row.participant.id, row.page, row.participant.centre, found.value, found.verdict)
+        for row in rows
+        if (found := row.findings.get(check.name)) is not None
+    ]
 
 
 def _tally(check: Check, rows: Sequence[Row]) -> dict[str, int]:

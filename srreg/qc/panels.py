@@ -1,10 +1,10 @@
-"""What a subject's page shows: the pictures and their captions, as data; `figures.py` draws their layers."""
+"""What a subject's page shows below its viewer: the pictures and their captions, as data; `figures.py` draws their layers."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Layer = Literal["mr", "ct", "labels"]
-Line = Literal["brain", "white", "ventricles", "fluid"]
+Line = Literal["brain", "white", "ventricles", "fluid", "reference"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,6 @@ class Panel:
         caption: what it is and what to look for.
         layers: pictures.
         lines: outlines above them.
-        is_checkered: the second picture shows only in every other square.
     """
 
     name: str
@@ -25,18 +24,9 @@ class Panel:
     caption: str
     layers: tuple[Layer, ...]
     lines: tuple[Line, ...] = ()
-    is_checkered: bool = False
 
 
 PANELS: tuple[Panel, ...] = (
-    Panel(
-        "checkerboard",
-        "MR and CT, checkerboard",
-        "Squares of 20 mm are MR and CT in turn, the CT's tinted. Ventricles, fissures and the brain's rim must run on from "
-        "square to square without a step.",
-        ("mr", "ct"),
-        is_checkered=True,
-    ),
     Panel(
         "fluid",
         "Edges of the MR on the CT",
@@ -62,4 +52,24 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel("labels-mr", "Labels on the MR", "Colours as in the table of labels below.", ("mr", "labels")),
     Panel("labels-ct", "Labels on the CT", "One label map serves both images.", ("ct", "labels")),
+    Panel(
+        "reference",
+        "Alignment to the reference",
+        "The outline of the ICBM 152 template's brain (green) and of this brain (yellow) on the MR. An affine "
+        "alignment makes them one size and one pose, not one shape; nothing is green where the data set "
+        "is not in the template's space.",
+        ("mr",),
+        ("reference", "brain"),
+    ),
 )
+
+# How the viewer lays the CT over the MR, and what it can draw above both: name, key, title.
+MODES = (
+    ("mr", "m", "MR"),
+    ("ct", "c", "CT"),
+    ("flicker", "f", "flicker"),
+    ("board", "b", "checkerboard"),
+    ("wipe", "w", "slider"),
+    ("fade", "d", "fade"),
+)
+OVERLAYS = (("edges", "e", "MR edges"), ("outline", "o", "brain outline"), ("labels", "l", "labels"))

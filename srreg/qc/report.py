@@ -14,6 +14,7 @@ from srreg.qc import checks
 from srreg.qc.examination import Examination, examine_subject
 from srreg.qc.history import read_history
 from srreg.qc.pages import Row, index_page, page_name, subject_page
+from srreg.ratings import decided, key_of, read_ratings
 from srreg.subject import checked_id
 
 # Called as each subject is done: its id, how many are done, how many there are.
@@ -78,7 +79,12 @@ def _rows(dataset: Dataset, kept: Path, n_procs: int, progress: Progress | None)
         found[examination.subject] = examination
         if progress is not None:
             progress(examination.subject, len(found), len(built))
-    return [Row(p, found.get(p.id)) for p in dataset.participants]
+    decisions = decided(dataset.root, read_ratings(dataset.root))
+    return [Row(p, found.get(p.id), decisions.get(p.id), _key(dataset, p)) for p in dataset.participants]
+
+
+def _key(dataset: Dataset, participant: Participant) -> str:
+    return key_of(dataset.root, participant.id) if participant.is_published else ""
 
 
 def _examinations(dataset: Dataset, built: Sequence[Participant], kept: Path, n_procs: int) -> Iterator[Examination]:

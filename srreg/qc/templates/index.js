@@ -4,12 +4,14 @@ const body = table.tBodies[0];
 const rows = Array.from(body.rows);
 const heads = Array.from(table.tHead.rows[0].cells);
 const filter = document.getElementById("filter");
-const chips = Array.from(document.querySelectorAll(".chip"));
-let only = "";
+const chips = Array.from(document.querySelectorAll("[data-show].chip, [data-rated].chip"));
+const byZ = document.getElementById("by-z");
+let only = "", rated = "";
 
 function valueOf(row, column) {
   const cell = row.cells[column];  // none where a reason stands instead of numbers
-  return cell === undefined ? "" : cell.dataset.value ?? cell.textContent.trim();
+  if (cell === undefined) return "";
+  return (byZ.checked ? cell.dataset.z : undefined) ?? cell.dataset.value ?? cell.textContent.trim();
 }
 
 // Numbers by size, text by letters; what is empty stands last in either direction.
@@ -35,7 +37,7 @@ function show() {
   let count = 0;
   for (const row of rows) {
     const text = row.textContent.toLowerCase();
-    row.hidden = (only !== "" && row.dataset.show !== only) || !wanted.every((word) => text.includes(word));
+    row.hidden = (only !== "" && row.dataset.show !== only) || (rated !== "" && row.dataset.rated !== rated) || !wanted.every((word) => text.includes(word));
     count += row.hidden ? 0 : 1;
   }
   document.getElementById("shown").textContent = count === rows.length ? "" : `${count} of ${rows.length} shown`;
@@ -44,7 +46,10 @@ function show() {
 heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => sortBy(column)));
 filter.addEventListener("input", show);
 chips.forEach((chip) => chip.addEventListener("click", () => {
-  only = chip.dataset.show;
-  chips.forEach((other) => other.setAttribute("aria-pressed", String(other === chip)));
+  const isOn = chip.getAttribute("aria-pressed") !== "true" || chip.dataset.show === "";
+  const group = Array.from(chip.parentElement.querySelectorAll(".chip"));
+  if ("show" in chip.dataset) only = isOn ? chip.dataset.show : "";
+  else rated = isOn ? chip.dataset.rated : "";
+  group.forEach((other) => other.setAttribute("aria-pressed", String(other === chip ? isOn : only === other.dataset.show)));
   show();
 }));
