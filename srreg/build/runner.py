@@ -167,7 +167,7 @@ def _write(settings: BuildSettings, begun: _Begun) -> None:
 def _participants(settings: BuildSettings, todo: Plan, report: BuildReport) -> list[Participant]:
     previous = _previous(settings.out)
     cases = {case.id: case for case in todo.cases}
-    found = {i: p for i, p in previous.items() if p.status != "built" or is_published(settings.out, i)}
+    found = {i: p for i, p in previous.items() if not p.is_published or is_published(settings.out, i)}
 
     def entry(subject_id: str, status: str, reason: str = "") -> None:
         case, qc = cases[subject_id], "n/a"
