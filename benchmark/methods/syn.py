@@ -27,12 +27,10 @@ class SyN:
     Args:
         name: as in `METHODS`.
         steps: at most, at shrink factors 4, 2, 1.
-        total_sigma: by how many voxels, squared, the whole field is smoothed after each step; 0: only the step is.
     """
 
     name: str = "syn"
     steps: tuple[int, int, int] = (40, 20, 0)
-    total_sigma: float = 0
     parameters: ClassVar[int | None] = None
 
     def check(self) -> list[str]:
@@ -55,7 +53,6 @@ class SyN:
                 to_ants(moving),
                 type_of_transform="SyNOnly",
                 reg_iterations=self.steps,
-                total_sigma=self.total_sigma,
                 outprefix=str(Path(folder) / "syn"),
             )
             return Displacement(io.read_displacement(_warp_file(found["fwdtransforms"])).data, fixed.affine)
@@ -68,7 +65,7 @@ def make(context: MethodContext) -> SyN:
 
 def make_tuned(context: MethodContext) -> SyN:
     """With the settings that did best on validation pairs (docs/decisions/0017-syn-tuned.md)."""
-    return SyN("syn-tuned", steps=(100, 70, 50), total_sigma=1)
+    return SyN("syn-tuned", steps=(100, 70, 50))
 
 
 def _warp_file(transforms: list[str]) -> Path:
