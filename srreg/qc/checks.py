@@ -9,13 +9,15 @@ A number that cannot be measured (a region that is missing, no brain at all) is 
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from srreg.labels import INDICES, LABELS
 from srreg.qc.case import Case
 from srreg.qc.finding import INFINITY, Check, Finding, check
 from srreg.qc.pose import probe_pose
+from srreg.qc.turn import mirror_margin, probe_turn
 
-VERSION = 1
+VERSION = 2
 _NAMES = {label.index: label.name for label in LABELS}
 
 # Share of the labelled brain without CSF, in percent. Each range is that of the 12 adults whose label maps
@@ -27,6 +29,7 @@ PLAUSIBLE_PERCENT: dict[int, tuple[float, float]] = {
     26: (0.03, 0.27), 28: (0.3, 1.7),
 }  # fmt: skip
 _SLACK_VOXELS = 12
+_FEWEST_IN_OCTANT = 60
 _PAIRED = (2, 3, 4, 7, 8, 10, 11, 12, 13, 17, 18, 26, 28)  # structures with a left and a right side
 
 
@@ -185,6 +188,93 @@ def misalignment(case: Case) -> tuple[float, str]:
     return probe.distance_mm, f"best at {right:+.1f}, {front:+.1f}, {up:+.1f} mm (x, y, z){further}; NMI {probe.at_rest:.3f}"
 
 
+@check("MR-CT turn", "°", 1, good=(0, 2), tolerated=(0, 4))
+def turn(case: Case) -> tuple[float, str]:
+    """How far the CT would have to be turned about the brain's middle to share most information with the MR."""
+    found = probe_turn(case.mr, case.ct, case.brain, case.spacing_mm)
+    if found is None:
+        return float("nan"), "the brain is too small to tell"
+    return float(np.linalg.norm(found)), f"best at {found[0]:+.1f}, {found[1]:+.1f}, {found[2]:+.1f}° about x, y, z"
+
+
+@check("Mirror margin", "%", 0, good=(15, INFINITY), tolerated=(0, INFINITY))
+def mirror(case: Case) -> tuple[float, str]:
+    """How much more the MR shares with the CT than with the CT's mirror image.
+
+    Brains are nearly symmetrical, so a mirrored CT looks right at first; below 0 the mirror image fits better.
+    """
+    return mirror_margin(case.mr, case.ct, case.brain), ""
+
+
+@check("MR-label shift", "mm", 1, good=(0, 2), tolerated=(0, 3.5))
+def label_shift(case: Case) -> tuple[float, str]:
+    """How far the labels would have to be shifted to share most information with the MR, as for the CT."""
+    means = np.zeros(max(INDICES) + 1, dtype=np.float32)
+    for index in INDICES:
+        values = case.within(case.mr, index)
+        means[index] = values.mean() if values.size else 0
+    probe = probe_pose(case.mr, means[case.labels.clip(0, max(INDICES))], case.brain, case.spacing_mm)
+    if probe is None:
+        return float("nan"), "the brain is too small to tell"
+    right, front, up = probe.optimum_mm
+    return probe.distance_mm, f"best at {right:+.1f}, {front:+.1f}, {up:+.1f} mm (x, y, z)"
+
+
+@check("Far from labels", "mm", 1, good=(0, 9), tolerated=(0, 14))
+def far_from_labels(case: Case) -> tuple[float, str]:
+    """Of the brain mask, how far the farthest voxel lies from any label. An eye, a neck or air has none near."""
+    if not (case.labels > 0).any() or not case.brain.any():
+        return float("nan"), "no labels or no brain"
+    distance = ndimage.distance_transform_edt(case.labels == 0, sampling=case.spacing_mm)
+    return float(distance[case.brain].max()), ""
+
+
+@check("Holes", "ml", 1, good=(0, 2), tolerated=(0, 5))
+def holes(case: Case) -> tuple[float, str]:
+    """Volume of the largest hole that the brain mask encloses. Single voxels between folds are none to worry about."""
+    pieces, count = ndimage.label(ndimage.binary_fill_holes(case.brain) & ~case.brain)
+    largest = int(np.bincount(pieces.reshape(-1))[1:].max()) if count else 0
+    return largest * case.voxel_ml, ""
+
+
+@check("CT level", "HU", 0, good=(28, 44), tolerated=(22, 50))
+def ct_level(case: Case) -> tuple[float, str]:
+    """Median of grey and white matter in the CT, where the data set's window of 0 to 80 HU is known to be ours.
+
+    White matter has about 28, grey about 37 HU; elsewhere the scale is wrong.
+    """
+    values = case.within(case.ct, 2, 3)
+    if not case.is_in_frame or values.size == 0:
+        return float("nan"), "the window is not known" if not case.is_in_frame else "nothing is labelled"
+    return 80 * float(np.median(values)), ""
+
+
+@check("CT noise", "HU", 1, good=(0, 18), tolerated=(0, 25))
+def ct_noise(case: Case) -> tuple[float, str]:
+    """Largest standard deviation of white matter in the CT among the octants of the brain: metal and streaks raise it."""
+    if not case.is_in_frame:
+        return float("nan"), "the window is not known"
+    return 80 * max((float(values.std()) for values in _octants(case, case.ct)), default=float("nan")), ""
+
+
+@check("MR evenness", "%", 0, good=(0, 32), tolerated=(0, 45))
+def mr_evenness(case: Case) -> tuple[float, str]:
+    """White matter's median in the brightest octant of the brain above that in the darkest, over their mean: bias left over."""
+    medians = [float(np.median(values)) for values in _octants(case, case.mr)]
+    return (100 * (max(medians) - min(medians)) / max(float(np.mean(medians)), 1e-6) if medians else float("nan")), ""
+
+
+def _octants(case: Case, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """White matter's values in each octant of the brain that has enough of it."""
+    white = np.argwhere((case.labels == 2) & case.brain)
+    if len(white) == 0:
+        return []
+    octant = ((white > white.mean(axis=0)) * [1, 2, 4]).sum(axis=1)
+    values = image[tuple(white.T)]
+    parts = [values[octant == number] for number in range(8)]
+    return [part for part in parts if part.size >= _FEWEST_IN_OCTANT]
+
+
 def _listed(what: str, indices: list[int]) -> str:
     return f"{what}: {', '.join(_NAMES[index] for index in indices)}" if indices else ""
 
@@ -209,8 +299,13 @@ def _contrast(case: Case, image: NDArray[np.float32], bright: int, dark: int) ->
 
 CHECKS: tuple[Check, ...] = (
     misalignment,
+    turn,
+    mirror,
+    label_shift,
     brain_volume,
     brain_in_one_piece,
+    holes,
+    far_from_labels,
     edge_contact,
     centre_offset,
     labels_present,
@@ -220,6 +315,9 @@ CHECKS: tuple[Check, ...] = (
     asymmetry,
     mr_clipped,
     ct_clipped,
+    ct_level,
+    ct_noise,
+    mr_evenness,
     mr_contrast,
     ct_contrast,
 )  # in the order of the report

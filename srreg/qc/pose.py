@@ -10,7 +10,7 @@ from scipy import ndimage
 _LEAST_STEP_MM = 2.0
 _STEPS = (-2, -1, 0, 1, 2)
 _BINS = 32
-_FEWEST_VOXELS = 300  # a joint histogram of 32 x 32 needs some
+FEWEST_VOXELS = 300  # a joint histogram of 32 x 32 needs some
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,19 @@ def probe_pose(
     so the rim fits in any case. None where too few voxels lie so deep.
     """
     step = np.maximum(np.round(_LEAST_STEP_MM / np.array(spacing_mm)), 1).astype(int)
-    core = _deeper_than(brain, 2 * step)
-    if np.count_nonzero(core) < _FEWEST_VOXELS:
+    core = deeper_than(brain, 2 * step)
+    if np.count_nonzero(core) < FEWEST_VOXELS:
         return None
-    fixed = _binned(mr, core)[core]
-    moving, places = _binned(ct, core), np.flatnonzero(core)
+    fixed = binned(mr, core)[core]
+    moving, places = binned(ct, core), np.flatnonzero(core)
     strides = np.array(moving.strides) // moving.itemsize
     flat = moving.reshape(-1)
     # No shift leaves the array: the core lies deeper in it than any.
-    rows = [[_information(fixed, flat[places + n * step[axis] * strides[axis]]) for n in _STEPS] for axis in range(3)]
+    rows = [[information(fixed, flat[places + n * step[axis] * strides[axis]]) for n in _STEPS] for axis in range(3)]
     return PoseProbe(step * np.array(spacing_mm), np.array(rows))
 
 
-def _deeper_than(brain: NDArray[np.bool_], reach: NDArray[np.int_]) -> NDArray[np.bool_]:
+def deeper_than(brain: NDArray[np.bool_], reach: NDArray[np.int_]) -> NDArray[np.bool_]:
     """Voxels whose neighbours along each axis, as far as `reach`, are brain too."""
     core = np.ones_like(brain)
     for axis, voxels in enumerate(reach):
@@ -94,14 +94,14 @@ def _deeper_than(brain: NDArray[np.bool_], reach: NDArray[np.int_]) -> NDArray[n
     return core
 
 
-def _binned(image: NDArray[np.float32], core: NDArray[np.bool_]) -> NDArray[np.uint16]:
+def binned(image: NDArray[np.float32], core: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Bin numbers 0 .. 31 between the 1st and 99th percentile of the core."""
     low, high = np.percentile(image[core], [1, 99])
     scaled = (image - low) / max(float(high - low), 1e-6) * _BINS
     return np.ascontiguousarray(scaled.clip(0, _BINS - 1).astype(np.uint16))
 
 
-def _information(fixed: NDArray[np.uint16], moving: NDArray[np.uint16]) -> float:
+def information(fixed: NDArray[np.uint16], moving: NDArray[np.uint16]) -> float:
     """(H(a) + H(b)) / H(a, b): Studholme et al. 1999, Pattern Recognition 32:71. 1 where both are constant."""
     joint = np.bincount(fixed * np.uint16(_BINS) + moving, minlength=_BINS * _BINS).reshape(_BINS, _BINS)
     both = _entropy(joint.reshape(-1))

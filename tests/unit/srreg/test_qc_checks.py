@@ -173,3 +173,51 @@ def test_images_on_different_grids_are_refused() -> None:
 def test_a_subject_without_labels_is_refused() -> None:
     with pytest.raises(DataError, match="no labels"):
         Case(replace(built(), labels=None))
+
+
+def finding(name: str, subject: Subject, is_in_frame: bool = True) -> float:
+    check = next(c for c in checks.CHECKS if c.name == name)
+    return check(Case(subject, 1300, is_in_frame)).value
+
+
+def test_the_largest_hole_counts_and_a_bay_is_none() -> None:
+    brain = block(slice(2, 22), slice(2, 30), slice(2, 38))
+    brain[5:8, 5:8, 5:8] = False
+    brain[15, 15, 15] = False
+    brain[2:6, 20, 20] = False
+    voxel_ml = float(np.prod(mask(brain).spacing_mm)) / 1000
+    assert finding("holes", built(brain=mask(brain))) == pytest.approx(27 * voxel_ml)
+
+
+def test_far_from_labels_is_the_largest_distance_in_the_mask() -> None:
+    labels = block(slice(2, 12), slice(2, 30), slice(2, 38)).astype(np.int16) * 2
+    brain = block(slice(2, 17), slice(2, 30), slice(2, 38))
+    assert finding("far-from-labels", built(brain=mask(brain), labels=mask(labels))) == pytest.approx(
+        5 * built().mr.spacing_mm[0]
+    )
+
+
+def test_the_ct_level_is_told_in_hu_and_only_where_the_window_is_ours() -> None:
+    subject = built()
+    level = Volume(np.where(subject.ct.data > 0, 0.4, 0).astype(np.float32), subject.mr.affine)
+    assert finding("ct-level", replace(subject, ct=level)) == pytest.approx(32)
+    assert math.isnan(finding("ct-level", replace(subject, ct=level), is_in_frame=False))
+    assert math.isnan(finding("ct-noise", subject, is_in_frame=False))
+
+
+def test_a_slope_across_white_matter_is_uneven() -> None:
+    brain = block(slice(2, 22), slice(2, 30), slice(2, 38))
+    slope = np.where(brain, np.linspace(0.2, 0.6, 24)[:, None, None], 0).astype(np.float32)
+    white = built(brain=mask(brain), labels=mask(brain.astype(np.int16) * 2))
+    uneven = replace(white, mr=Volume(slope, white.mr.affine))
+    lower, upper = slope[2:12].max(axis=(1, 2)), slope[12:22].max(axis=(1, 2))
+    expected = 100 * (np.median(upper) - np.median(lower)) / np.mean([np.median(lower), np.median(upper)])
+    assert finding("mr-evenness", uneven) == pytest.approx(expected, abs=0.5)
+
+
+def test_shifted_labels_are_found() -> None:
+    subject = built()
+    assert subject.labels is not None
+    moved = replace(subject, labels=mask(np.roll(subject.labels.data, 2, axis=1)))
+    assert finding("label-shift", subject) < 1.5
+    assert finding("label-shift", moved) > 1.5
