@@ -55,7 +55,7 @@ def build(
     resplit: Annotated[bool, typer.Option(help="Draw the splits anew, as a new version.")] = False,
     n_procs: Procs = 1,
     threads_per_proc: Annotated[int, typer.Option(min=1, help="Threads of each subject's tools.")] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask cluster (not in this version).")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="tcp://HOST:PORT of a Dask cluster that builds instead.")] = None,
     shard: Annotated[str | None, typer.Option(help="i/N: this process's part, beside the others' (job arrays).")] = None,
     device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:0.")] = "cpu",
     deep: Annotated[bool, typer.Option(help="Hash every file again instead of trusting size and time.")] = False,
@@ -64,9 +64,6 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Rebuild SR-Reg from a SynthRAD 2023 Task 1 brain folder; goes on where it was stopped."""
-    for name, value in (("--scheduler", scheduler),):
-        if value is not None:
-            not_yet(f"build {name}")
     from srreg.backends.protocol import Resources
     from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS, make
     from srreg.build import runner
@@ -76,8 +73,8 @@ def build(
 
     resources = Resources(device=device, threads=threads_per_proc, work=scratch_folder(out))
     settings = BuildSettings(
-        source=synthrad_dir,
-        out=out,
+        source=synthrad_dir if scheduler is None else synthrad_dir.resolve(),  # workers run in folders of their own
+        out=out if scheduler is None else out.resolve(),
         skull_stripper=make(SKULL_STRIPPERS, skull_stripper, resources),
         segmenter=make(SEGMENTERS, segmenter, resources),
         size=size,
@@ -87,6 +84,7 @@ def build(
         limit=limit,
         n_procs=n_procs,
         threads=threads_per_proc,
+        scheduler=scheduler,
         seed=seed,
         splits=splits,
         allow_missing=allow_missing,

@@ -1,21 +1,23 @@
 """`srreg build`: find the subjects, build those that are not there yet, write the data set's files."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srreg.build.chosen_splits import choose
+from srreg.build.cluster import run_on_cluster
 from srreg.build.executors import run_all
 from srreg.build.finish import write_description, write_label_table, write_manifest, write_participants, write_splits
 from srreg.build.hashes import RememberedHashes
 from srreg.build.hold import alone_for_a_moment, held, shared
+from srreg.build.memory import needed_bytes
 from srreg.build.mixing import check_not_mixed, check_same_as_at_work
 from srreg.build.plan import Plan, free_bytes, memory_file, plan_cases
 from srreg.build.publish import is_published, sidecar_of, withdraw
 from srreg.build.settings import BuildSettings
 from srreg.build.splits import Splits
-from srreg.build.worker import Outcome
+from srreg.build.worker import Job, Outcome
 from srreg.dataset import Participant, read_participants
 from srreg.errors import DataError, NoRoom
 from srreg.ratings import decided, judged, read_ratings
@@ -125,13 +127,19 @@ def _taken(settings: BuildSettings, todo: Plan, take: Take) -> Plan:
 
 def _run(settings: BuildSettings, begun: _Begun, progress: Progress | None) -> None:
     todo, report = begun.todo, begun.report
-    for outcome in run_all(todo.jobs, settings.n_procs):
+    for outcome in _outcomes(settings, todo.jobs):
         if outcome.exit_code == NoRoom.exit_code:
             raise NoRoom(outcome.reason)
         report.outcomes.append(outcome)
         _log(outcome)
         if progress is not None:
             progress(outcome, len(report.outcomes), len(todo.jobs) + len(todo.failed))
+
+
+def _outcomes(settings: BuildSettings, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    if settings.scheduler is not None:
+        return run_on_cluster(jobs, settings.scheduler)
+    return run_all(jobs, settings.n_procs, needed_bytes(settings.skull_stripper, settings.segmenter))
 
 
 def _log(outcome: Outcome) -> None:

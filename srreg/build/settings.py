@@ -48,6 +48,7 @@ class BuildSettings:
         limit: at most so many; None: all.
         n_procs: subjects at a time.
         threads: of each.
+        scheduler: address of a Dask cluster that builds instead of this machine.
         seed: of the splits.
         splits: a table of somebody else's splits; None: they are drawn.
         allow_missing: take such a table though it names people the source does not have.
@@ -70,6 +71,7 @@ class BuildSettings:
     limit: int | None = None
     n_procs: int = 1
     threads: int = 1
+    scheduler: str | None = None
     seed: int = 0
     splits: Path | None = None
     allow_missing: bool = False
