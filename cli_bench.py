@@ -179,7 +179,9 @@ def _skull_stripper(spec: str | None, device: str) -> "Backend":
 @app.command()
 def plan(
     methods: Annotated[str, typer.Option(help="all (of the paper), or names with commas and wildcards.")] = "all",
-    data: Annotated[Path, typer.Option(help="A data set; without one: the paper's size and split.")] = Path("sr-reg"),
+    data: Annotated[
+        Path | None, typer.Option(help="A data set; if not given sr-reg, and where there is none the paper's size and split.")
+    ] = None,
     out: Out = Path("runs"),
     profile: Profile = "standard",
     pairs: Annotated[Literal["paper", "all"] | None, typer.Option(help="The paper's if there are 10, else all.")] = None,
@@ -203,7 +205,7 @@ def plan(
         precision=precision,
         epochs=epochs,
     )
-    task = forecast.task(data, out, settings)
+    task = forecast.task(data, out, settings, default=Path("sr-reg"))
     with progress("measuring") as (advance,):
         found = forecast.forecasts(task, advance)
     print((forecast_table.as_json if json else forecast_table.as_text)(task, found), end="")

@@ -80,18 +80,25 @@ class Forecast:
     remark: str = ""
 
 
-def task(data: Path, out: Path, settings: RunSettings) -> Task:
-    """What `bench run` would do with a data set, or with the paper's where there is none.
+def task(data: Path | None, out: Path, settings: RunSettings, default: Path) -> Task:
+    """What `bench run` would do with a data set.
+
+    Args:
+        data: that was named; it must be there.
+        out: where trained weights may lie already.
+        settings: of the run.
+        default: the data set if none was named; where it is not there, the paper's is forecast.
 
     Raises:
         UnknownName: no such profile.
         UsageError: no such device here.
-        DataError: a data set that is damaged or has no test pairs.
+        DataError: a data set that is not there, is damaged or has no test pairs.
     """
     profile_named(settings.profile)
     device_name(settings.device)  # refuses one that is not here
-    if not data.exists():
+    if data is None and not default.exists():
         return Task(_PAPER_SHAPE, _PAPER_PAIRS, out, settings, "no data set yet: the paper's size and 10 pairs")
+    data = data or default
     dataset = Dataset.open(data)
     _, pairs = test_pairs(dataset, settings.protocol)
     shape = dataset.labels(pairs[0].fixed.subject).grid.shape

@@ -9,7 +9,7 @@ from benchmark import clock, forecast, forecast_table
 from benchmark.forecast import Task, forecasts, probe_shape
 from benchmark.run_settings import RunSettings
 from benchmark.training import weights_file
-from srreg.errors import UsageError
+from srreg.errors import DataError, UsageError
 
 PARAMETERS = 92_179  # VoxelMorph
 
@@ -76,7 +76,14 @@ def test_what_is_trained_already_is_not_trained_again(task):
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_measured(tmp_path):
     with pytest.raises(UsageError, match="expected a device"):
-        forecast.task(tmp_path / "nowhere", tmp_path, RunSettings(methods=("initial",), device="gpu"))
+        forecast.task(None, tmp_path, RunSettings(methods=("initial",), device="gpu"), default=tmp_path / "nowhere")
+
+
+def test_a_data_set_that_was_named_and_is_not_there_is_refused(tmp_path):
+    settings = RunSettings(methods=("initial",))
+    with pytest.raises(DataError, match="typo is not a built data set"):
+        forecast.task(tmp_path / "typo", tmp_path, settings, default=tmp_path / "sr-reg")
+    assert forecast.task(None, tmp_path, settings, default=tmp_path / "sr-reg").shape == (176, 208, 192)
 
 
 def test_too_little_memory_is_a_remark_and_the_others_go_on(task, monkeypatch):
