@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from benchmark import registered, weights
 from benchmark.clock import device_name, timed
 from benchmark.hold import held
@@ -17,9 +19,9 @@ from srreg.backends.protocol import Backend
 from srreg.build.one_image import InFrame, bring_into_frame, to_ras
 from srreg.build.reference import Size
 from srreg.build.steps.align import Alignment
-from srreg.errors import BackendUnavailable, UsageError
+from srreg.errors import BackendUnavailable, GeometryError, UsageError
 from srreg.frames import carried
-from srreg.geometry import resample
+from srreg.geometry import apply_affine, resample
 from srreg.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ def register(
         UnknownName: no such method.
         UsageError: settings that cannot be, or an output that would overwrite an input.
         DataError: an image or weights that cannot be used.
+        GeometryError: images that lie beside one another, and are to be taken as they are.
         BackendUnavailable: the method lacks a package or weights, each with the line to type.
         StepFailed: an image could not be brought into the common frame.
         FolderBusy: another process holds the folder.
@@ -140,6 +143,21 @@ def _framed(images: OwnImages, settings: Registering, given: Path | None) -> tup
 
 def _as_they_are(images: OwnImages) -> tuple[InFrame, InFrame]:
     """Both on the fixed image's grid, turned to RAS; the method pads it to what its network needs, and crops the field."""
+    _check_overlap(images)
     fixed, way = to_ras(images.fixed)
     moving = resample(images.moving, fixed.grid, way)
     return InFrame(moving, way, {}), InFrame(fixed, way, {})
+
+
+def _check_overlap(images: OwnImages) -> None:
+    """Refuse a pair of which no fixed voxel lies in the moving image: the result would be empty."""
+    moving, fixed = images.moving.grid, images.fixed.grid
+    for plane in range(fixed.shape[0]):
+        voxels = np.stack(np.meshgrid([plane], *map(np.arange, fixed.shape[1:]), indexing="ij"), axis=-1)
+        positions = apply_affine(np.linalg.inv(moving.affine) @ fixed.affine, voxels.astype(np.float64))
+        if ((positions > -1) & (positions < moving.shape)).all(axis=-1).any():
+            return
+    raise GeometryError(
+        f"the two images do not overlap: moving {moving}, fixed {fixed}. "
+        "Images of whole heads are brought together by --preprocess auto; others must be by another tool first."
+    )

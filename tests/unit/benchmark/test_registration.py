@@ -318,6 +318,18 @@ def test_a_sheared_grid_is_refused(tmp_path):
         as_it_is("initial", pair, tmp_path / "out")
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_images_that_lie_beside_one_another_are_refused(axis, tmp_path):
+    pair = images(tmp_path)
+    moving = io.read_volume(pair.moving)
+    away = moving.affine.copy()
+    away[axis, 3] += 100
+    io.write_volume(pair.moving, Volume(moving.data, away))
+    with pytest.raises(GeometryError, match="the two images do not overlap"):
+        as_it_is("initial", pair, tmp_path / "out")
+    assert not (tmp_path / "out" / "moved.nii.gz").exists()
+
+
 def test_a_truncated_image_is_refused(tmp_path):
     pair = images(tmp_path)
     pair.moving.write_bytes(pair.moving.read_bytes()[:-8])
