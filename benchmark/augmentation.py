@@ -17,6 +17,7 @@ def joined(first: Batch, second: Batch) -> Batch:
         torch.cat([first.fixed, second.fixed]),
         torch.cat([first.moving_labels, second.moving_labels]),
         torch.cat([first.fixed_labels, second.fixed_labels]),
+        f"{first.name} {second.name}",
     )
 
 
@@ -30,7 +31,7 @@ def bent(batch: Batch, amplitude_voxels: float, generator: torch.Generator) -> B
     """
     moving, moving_labels = _bent(batch.moving, batch.moving_labels, amplitude_voxels, generator)
     fixed, fixed_labels = _bent(batch.fixed, batch.fixed_labels, amplitude_voxels, generator)
-    return Batch(moving, fixed, moving_labels, fixed_labels)
+    return Batch(moving, fixed, moving_labels, fixed_labels, batch.name)
 
 
 def _bent(image: Tensor, labels: Tensor, amplitude_voxels: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from benchmark.protocol import VERSION, described, versions
 from benchmark.record import Entry, RunRecord
 from benchmark.run_settings import RunSettings
 from srreg.dataset import Dataset, Protocol
-from srreg.errors import DataError, UsageError
+from srreg.errors import BackendUnavailable, DataError, UsageError
 from srreg.files import sha256
 from srreg.registry import Registry
 from srreg.subject import Pair
@@ -42,7 +42,8 @@ def plan(dataset: Dataset, out: Path, settings: RunSettings, methods: Registry[F
 
     Raises:
         UsageError: settings that cannot be, or a folder with numbers of another data set or device.
-        DataError: no test pairs, weights that are not there, or a damaged record or rows in the folder.
+        BackendUnavailable: weights that are not there.
+        DataError: no test pairs, or a damaged record or rows in the folder.
     """
     profile_named(settings.profile)
     names = [methods.resolve(name) for name in settings.methods]
@@ -93,7 +94,9 @@ def _given_weights(settings: RunSettings, names: Sequence[str], methods: Registr
         if name in weights:
             raise UsageError(f"weights were given for {name} twice: {weights[name]} and {path}")
         if not path.is_file():
-            raise DataError(f"{path} was given as weights and is not there")
+            raise BackendUnavailable(
+                f"{path} was given as weights of {name} and is missing; train it: bench train --method {name}"
+            )
         weights[name] = path
     return weights
 

@@ -4,6 +4,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psutil import virtual_memory
+
 from srreg.errors import NoRoom
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,7 +30,16 @@ def room_for(what: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _lacks_memory(error):
             raise
-        raise NoRoom(f"too little memory for {what}. Free some, or take smaller images or a larger device.") from error
+        raise NoRoom(
+            f"too little memory for {what} ({_wanted(error)}; {virtual_memory().available / 1024**3:.1f} GiB of the machine's "
+            "are free). Take a smaller data set (srreg build --size half), a lower --precision, or a larger device; "
+            "bench plan tells what each method needs."
+        ) from error
+
+
+def _wanted(error: Exception) -> str:
+    """What was asked for, and of a device what it has, in the first line of the library's own words."""
+    return (str(error).strip().splitlines() or ["out of memory"])[0].rstrip(".")
 
 
 def _lacks_memory(error: Exception) -> bool:

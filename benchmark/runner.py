@@ -38,7 +38,8 @@ def run(
 
     Raises:
         UsageError: settings that cannot be, or a folder with numbers of another data set or device.
-        DataError: no test pairs, weights that are not there, or a damaged record or rows in the folder.
+        BackendUnavailable: weights that are not there.
+        DataError: no test pairs, or a damaged record or rows in the folder.
         FolderBusy: another run or training holds the folder.
         NoRoom: the disk is full; what is there stays valid.
     """
@@ -175,7 +176,7 @@ class _Run:
             self.report.scored[name] = self.report.scored.get(name, 0) + 1
 
     def _skip(self, name: str, reason: str) -> None:
-        log.warning("%s: skipped: %s", name, reason)
+        log.info("%s: skipped: %s", name, reason)  # the command says it when all is done
         known = self.report.record
         self.report.record = replace(known, skipped={**known.skipped, name: reason})
 

@@ -11,7 +11,7 @@ from benchmark.metric_table import metric_table
 from benchmark.metrics import METRICS
 from benchmark.statistics_table import statistics_table
 from benchmark.table import Table
-from srreg.errors import UsageError
+from srreg.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ def _structures(found: Measured, wanted: Wanted) -> Table:
     regions = found.scores.regions(metric)
     if not regions:
         having = [name for name in METRICS if found.scores.regions(name)]
-        raise UsageError(f"{found.out} has no numbers of {metric} by structure. There are: {', '.join(having) or 'none'}.")
+        if not having:
+            raise DataError(f"{found.out} has no numbers. Make some: bench run --methods all --out {found.out}")
+        raise UsageError(f"{found.out} has no numbers of {metric} by structure. There are: {', '.join(having)}.")
     return metric_table(found, layouts.structures(metric, regions))
 
 

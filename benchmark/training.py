@@ -1,8 +1,9 @@
 """Feeds the training split to `models.training.fit` and keeps the record of what came of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +22,7 @@ from models.training import WEIGHTS, TrainingResult, fit
 from models.training_settings import Precision, Progress, TrainingSettings
 from models.training_settings import check as check_settings
 from models.variants import NetworkConfig, build, configure, resolve
-from srreg.dataset import Dataset
+from srreg.dataset import Dataset, Split
 from srreg.errors import DataError, SrregError, UsageError
 from srreg.files import write_json
 from srreg.labels import SCORED
@@ -133,7 +134,7 @@ def train(
         UnknownName: no such profile.
         UsageError: a method that learns nothing, settings that cannot be, or a folder that holds another training.
         CannotTrain: no training or no validation split.
-        DataError: files of an earlier training that are damaged.
+        DataError: files of an earlier training that are damaged, or splits that share a person or name one that is not built.
         FolderBusy: another run or training holds the folder.
         NoRoom: the disk or the memory is full.
         SrregError: the training broke off since its gradients were not finite.
@@ -233,7 +234,8 @@ def _check_precision(dataset: Dataset, job: Job) -> None:
 
 
 def _check_splits(dataset: Dataset, job: Job) -> None:
-    """Somebody to train on, and pairs to validate on where these decide which weights are kept."""
+    """Somebody to train on, nobody of them to test on, and pairs to validate on where these decide which weights are kept."""
+    _check_people(dataset)
     people = len({p.person for p in dataset.participants if p.status == "built"})
     why = ""
     if not dataset.split("train"):
@@ -242,3 +244,13 @@ def _check_splits(dataset: Dataset, job: Job) -> None:
         why = "the validation split has no pairs, and the weights that are kept are those that validate best"
     if why:
         raise CannotTrain(f"{dataset.root}: {why}. Build more subjects, or give trained weights: --weights NAME=FILE")
+
+
+def _check_people(dataset: Dataset) -> None:
+    people = {p.id: p.person for p in dataset.participants if p.status == "built"}
+    splits: dict[str, Sequence[str]] = {name: dataset.split(name) for name in get_args(Split)}
+    if missing := sorted(i for ids in splits.values() for i in ids if i not in people):
+        raise DataError(f"{dataset.root}/splits: not built, and in a split all the same: {', '.join(missing)}")
+    for one, other in combinations(splits, 2):
+        if both := {people[i] for i in splits[one]} & {people[i] for i in splits[other]}:
+            raise DataError(f"{dataset.root}/splits: both in {one} and in {other}: {', '.join(sorted(both))}")

@@ -31,7 +31,7 @@ class SubjectArrays:
         """One pair, MR to CT: images float32, labels uint8."""
         first, second = self._cache.of(moving), self._cache.of(fixed)
         images = self._image(first.mr), self._image(second.ct)
-        return Batch(*images, self._labels(first.labels), self._labels(second.labels))
+        return Batch(*images, self._labels(first.labels), self._labels(second.labels), f"{moving}-mr_{fixed}-ct")
 
     def _image(self, levels: NDArray[np.int16]) -> Tensor:
         """[1, 1, D, H, W] in [0, 1]; by numpy, on one core, since the others are at work on the last batch."""

@@ -167,3 +167,7 @@ def _check_weights(found: Mapping[str, object], expected: Mapping[str, Tensor], 
     if odd:
         shown = ", ".join(sorted(odd)[:_SHOWN]) + (f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else "")
         raise ValueError(f"not the weights of {name}: missing, unknown or of another shape: {shown}")
+    for key, tensor in found.items():
+        assert isinstance(tensor, Tensor)
+        if not (tensor.is_floating_point() and bool(torch.isfinite(tensor).all())):
+            raise ValueError(f"not the weights of {name}: {key} is {tensor.dtype}, not finite real numbers throughout")

@@ -78,12 +78,14 @@ class Batch:
         fixed: as moving.
         moving_labels: [B, D, H, W], whole numbers.
         fixed_labels: as moving_labels.
+        name: of its pairs, for messages.
     """
 
     moving: Tensor
     fixed: Tensor
     moving_labels: Tensor
     fixed_labels: Tensor
+    name: str = ""
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device, images as float32."""
@@ -92,6 +94,7 @@ class Batch:
             self.fixed.to(device, torch.float32),
             self.moving_labels.to(device),
             self.fixed_labels.to(device),
+            self.name,
         )
 
 

@@ -39,7 +39,7 @@ class Stepper:
         self.settings, self.accelerator = settings, _accelerator(settings.precision, device)
         self._network, self._optimiser = self.accelerator.prepare(network, optimiser)
         self.state = State(network, self._optimiser, self.accelerator.scaler)
-        self._skipped: list[int] = []  # batches in a row
+        self._skipped: list[str] = []  # batches in a row
 
     def step(self, number: int, batch: Batch, done: float) -> Tensor | None:
         """Take one step: its loss terms, as in `Terms`; None if it was skipped for not being finite.
@@ -66,7 +66,7 @@ class Stepper:
             self._optimiser.step()
         elif self.accelerator.scaler is not None:
             self.accelerator.scaler.update()  # to a lower scale, where it was the gradient that overflowed
-        self._count(is_good, number, found.total)
+        self._count(is_good, f"{number} ({batch.name})" if batch.name else str(number), found.total)
         return found.terms if is_good else None
 
     @torch.no_grad()
@@ -109,19 +109,19 @@ class Stepper:
         is_bad = (~(torch.isfinite(loss) & torch.isfinite(norm))).float()
         return not bool(self.accelerator.reduce(is_bad, "sum") > 0)
 
-    def _count(self, is_good: bool, number: int, loss: Tensor) -> None:
+    def _count(self, is_good: bool, batch: str, loss: Tensor) -> None:
         if is_good:
             self._skipped = []
             return
-        self._skipped.append(number)
+        self._skipped.append(batch)
         what = "gradient" if torch.isfinite(loss) else "loss"
         scaler = self.accelerator.scaler
         scaled = f"; fp16's loss scale is {scaler.get_scale():g} now" if scaler is not None else ""
-        log.warning("batch %d: the %s is not finite, step skipped%s", number, what, scaled)
+        log.warning("batch %s: the %s is not finite, step skipped%s", batch, what, scaled)
         if len(self._skipped) >= self.settings.most_skipped_in_a_row:
             raise FloatingPointError(
                 f"{len(self._skipped)} steps in a row had no finite loss and gradient, those of the batches "
-                f"{', '.join(map(str, self._skipped))}; train in fp32 or with a lower learning rate, and look at the images. "
+                f"{', '.join(self._skipped)}; train in fp32 or with a lower learning rate, and look at the images. "
                 "What the last whole epoch left is kept"
             )
 

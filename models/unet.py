@@ -77,6 +77,8 @@ class UNetConfig:
             raise ValueError(f"expected one to four encoder levels, got {len(self.encoder)}")
         if len(self.decoder) < len(self.encoder):
             raise ValueError(f"expected at least {len(self.encoder)} decoder widths, got {len(self.decoder)}")
+        if min(*self.encoder, *self.decoder) < 1:
+            raise ValueError(f"expected widths of 1 or more, got {self.encoder} and {self.decoder}")
 
     @property
     def out_channels(self) -> int:

@@ -14,6 +14,8 @@ from models.hybrid import HybridConfig
 from models.network import RegistrationNetwork
 from models.unet import UNetConfig
 
+_SCALES = (1.0, 0.5, 0.25, 0.125)  # axes are multiples of 16, and an axis of one voxel cannot be resized back
+
 
 class ModuleConfig(Protocol):
     """What a feature extractor or a registration module is made from."""
@@ -36,6 +38,9 @@ class NetworkConfig:
         has_read_out: whether the features have a read-out, which the contrastive loss needs.
         integration_steps: of scaling and squaring; 0: what the module gives is the displacement.
         integration_scale: 0.5 integrates at half resolution, as VoxelMorph does.
+
+    Raises:
+        ValueError: numbers that cannot be, or parts that cannot be built.
     """
 
     module: ModuleConfig
@@ -43,6 +48,16 @@ class NetworkConfig:
     has_read_out: bool = False
     integration_steps: int = 7
     integration_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.integration_steps, int) or self.integration_steps < 0:
+            raise ValueError(f"expected integration_steps 0 or more, a whole number, got {self.integration_steps!r}")
+        if self.integration_scale not in _SCALES:
+            raise ValueError(f"expected an integration_scale of {', '.join(map(str, _SCALES))}, got {self.integration_scale!r}")
+        for name in ("module", "features"):
+            part = getattr(self, name)
+            if not hasattr(part, "build") and (name, part) != ("features", None):
+                raise ValueError(f"expected {name} to be a config such as UNetConfig, got {part!r}")
 
 
 # Four levels of 16 channels: the authors' script has these, and only these give the paper's 0.09 M
@@ -93,7 +108,7 @@ def configure(name: str, **overrides: Any) -> NetworkConfig:
     """The row of a name, with some fields changed.
 
     Raises:
-        ValueError: no such network or no such field.
+        ValueError: no such network, no such field, or a value that cannot be.
     """
     known = [field.name for field in fields(NetworkConfig)]
     unknown = sorted(set(overrides) - set(known))
@@ -130,6 +145,6 @@ def create(name: str, **overrides: Any) -> RegistrationNetwork:
         overrides: fields of `NetworkConfig` to change.
 
     Raises:
-        ValueError: no such network or no such field.
+        ValueError: no such network, no such field, or a value that cannot be.
     """
     return build(configure(name, **overrides))

@@ -113,13 +113,13 @@ def inference(device: str) -> Iterator[None]:
 
 
 def _with_weights(name: str, weights: Path) -> "RegistrationNetwork":
-    """From a file that `bench train` wrote, or from one of the authors' checkpoints (`.pt`)."""
+    """From a file that `bench train` wrote, or from one of the authors' checkpoints (`.pt`, `.pth`)."""
     import models
     from models import checkpoint
     from models.variants import build, configure
 
     try:
-        if weights.suffix == ".pt":
+        if weights.suffix in (".pt", ".pth"):
             return models.load_official(name, weights)
         network = build(configure(name))
         checkpoint.load(weights, network, configure(name))

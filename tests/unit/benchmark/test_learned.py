@@ -147,11 +147,12 @@ def test_images_on_two_grids_are_refused(weights: Path, images: tuple[Volume, Vo
         prepared(weights).register(elsewhere, fixed)
 
 
-def test_the_authors_checkpoint_can_be_given(tmp_path: Path, images: tuple[Volume, Volume]) -> None:
+@pytest.mark.parametrize("name", ["min_train.pt", "min_train.pth"])
+def test_the_authors_checkpoint_can_be_given(tmp_path: Path, images: tuple[Volume, Volume], name: str) -> None:
     ours = build(configure("voxelmorph")).state_dict()
     theirs = {_official(name): tensor for name, tensor in ours.items()}
-    torch.save({"config": {"int_steps": 7}, "model_state": theirs}, tmp_path / "min_train.pt")
-    displacement = prepared(tmp_path / "min_train.pt").register(*images)
+    torch.save({"config": {"int_steps": 7}, "model_state": theirs}, tmp_path / name)
+    displacement = prepared(tmp_path / name).register(*images)
     assert displacement.data.shape == (*SHAPE, 3)
 
 

@@ -9,7 +9,7 @@ from made_up_methods import MadeUp, run
 from benchmark import plan, runner
 from benchmark.run_settings import RunSettings
 from srreg.dataset import Dataset
-from srreg.errors import DataError, FolderBusy, UnknownName, UsageError
+from srreg.errors import BackendUnavailable, DataError, FolderBusy, UnknownName, UsageError
 
 
 def test_a_folder_with_numbers_of_another_data_set_is_refused(dataset, tmp_path):
@@ -41,7 +41,7 @@ def test_a_data_set_without_test_pairs_is_refused(shared_dataset, tmp_path):
 
 
 def test_weights_that_are_not_there_are_refused_before_anything_runs(dataset, tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.safetensors was given as weights and is not there"):
+    with pytest.raises(BackendUnavailable, match=r"nowhere\.safetensors .* is missing; train it: bench train --method voxel"):
         run(dataset, tmp_path, MadeUp("voxelmorph"), weights={"voxelmorph": tmp_path / "nowhere.safetensors"})
 
 

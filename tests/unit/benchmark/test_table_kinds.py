@@ -5,12 +5,12 @@ import io
 from dataclasses import replace
 
 import pytest
-from hand_made_runs import RECORD, row, run_folder
+from hand_made_runs import RECORD, asking, row, run_folder
 
 from benchmark import render, tables
 from benchmark.metrics import METRICS
 from benchmark.tables import Wanted
-from srreg.errors import UsageError
+from srreg.errors import DataError, UsageError
 
 
 def table(out, *rows, name="1", records=None, wanted=None):
@@ -33,6 +33,11 @@ class TestStructures:
         rows = [row(region="Thalamus"), row(metric="hd95", region="Thalamus", value=2.5)]
         (column,) = table(tmp_path, *rows, name="structures", wanted=Wanted(metric="hd95")).columns
         assert column.title == "Thalamus ↓"
+
+    def test_a_folder_without_any_is_no_use_to_them_as_to_statistics(self, tmp_path):
+        for name in ("structures", "statistics"):
+            with pytest.raises(DataError, match="has no numbers.*Make some: bench run"):
+                table(tmp_path / name, name=name, records=[asking(("initial", 0, ""))])
 
     def test_a_metric_of_the_whole_image_has_none(self, tmp_path):
         with pytest.raises(UsageError, match=r"no numbers of seconds by structure\. There are: dice\."):

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import math
+import re
 from pathlib import Path
 
 import filelock
@@ -130,6 +131,15 @@ def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
         training.train("voxelmorph", Dataset.open(few.root), tmp_path, "tiny")
 
 
+@pytest.mark.parametrize(("member", "message"), [("1BA007", "both in train and in test: 1BA007"), ("1BZ999", "1BZ999")])
+def test_a_person_in_two_splits_or_not_built_is_refused(tmp_path: Path, member: str, message: str) -> None:
+    edited = write_dataset(tmp_path / "sr-reg", subjects=8, shape=(12, 14, 10))
+    write_text(edited.root / "splits" / "train.txt", f"1BA001\n{member}\n")
+    with pytest.raises(DataError, match=message):
+        training.train("voxelmorph", Dataset.open(edited.root), tmp_path / "runs", "tiny")
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -175,8 +185,11 @@ def test_too_little_room_is_said(dataset: Dataset, tmp_path: Path, monkeypatch: 
         raise error
 
     monkeypatch.setattr(training, "fit", full)
-    with pytest.raises(NoRoom, match="the training of voxelmorph"):
+    with pytest.raises(NoRoom, match="the training of voxelmorph") as caught:
         training.train("voxelmorph", dataset, tmp_path, "tiny")
+    if not isinstance(error, OSError):
+        wanted = str(error) or "out of memory"
+        assert re.search(f"{re.escape(wanted)}; [0-9.]+ GiB .* free.*--size half.*--precision.*bench plan", str(caught.value))
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), RuntimeError("shapes differ")])
@@ -240,6 +253,22 @@ def test_the_mr_moves_and_the_ct_stays(dataset: Dataset) -> None:
     np.testing.assert_allclose(batch.fixed[inside].float(), ct / ct.max(), atol=1e-3)
     assert np.array_equal(batch.moving_labels[0, :12, :14, :10], dataset.labels("1BA001").data)
     assert np.array_equal(batch.fixed_labels[0, :12, :14, :10], dataset.labels("1BA003").data)
+
+
+def test_a_batch_is_named_by_all_its_pairs(dataset: Dataset) -> None:
+    pairs = TrainingPairs(SubjectArrays(dataset), ("1BA001",), seed=0, both_ways=True, bend_voxels=1.0)
+    assert pairs(0).name == "1BA001-mr_1BA001-ct 1BA001-mr_1BA001-ct"
+
+
+def test_a_training_does_not_go_on_with_other_data(dataset: Dataset, tmp_path: Path) -> None:
+    def stop(now: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train("voxelmorph", dataset, tmp_path / "runs", "tiny", progress=stop)
+    others = write_dataset(tmp_path / "sr-reg", subjects=7, shape=(12, 14, 10))
+    with pytest.raises(UsageError, match=r"made with digest \w+, expected \w+\. Another training lies there"):
+        training.train("voxelmorph", others, tmp_path / "runs", "tiny")
 
 
 def test_two_subjects_are_drawn_independently(dataset: Dataset) -> None:

@@ -97,6 +97,22 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         models.create("voxelmorf")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("integration_steps", -1),
+        ("integration_steps", 2.5),
+        ("integration_scale", 0.0),
+        ("integration_scale", 0.3),
+        ("module", None),
+        ("features", "unet"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_field(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"expected .*{field}"):
+        models.create("mambamorph", **{field: value})
+
+
 def test_an_unknown_field_is_answered_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="no field steps; it has module"):
         models.create("voxelmorph", steps=3)
@@ -134,7 +150,7 @@ def test_a_read_out_gives_the_embedding_when_asked() -> None:
     assert torch.equal(embedding[1], F.avg_pool3d(fixed, 2))
 
 
-@pytest.mark.parametrize(("encoder", "decoder"), [((), (16,)), ((16,) * 5, (16,) * 5), ((16, 16), (16,))])
+@pytest.mark.parametrize(("encoder", "decoder"), [((), (16,)), ((16,) * 5, (16,) * 5), ((16, 16), (16,)), ((16,), (16, 0))])
 def test_a_unet_that_cannot_be_is_refused(encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         UNetConfig(encoder, decoder)

@@ -1,6 +1,7 @@
 """The authors' checkpoints convert strictly, and nothing in them is executed."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def test_weights_that_are_not_exactly_this_networks_are_refused(state: dict[str,
     if change != "missing":
         state["flow.weight" if change == "shape" else "reg_head.0.weight"] = weight[:2]
     with pytest.raises(ValueError, match=r"not the weights of vm: .*(flow|reg_head)"):
+        models.load_official("vm", state)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1j, True])
+def test_weights_that_are_no_finite_real_numbers_are_refused(state: dict[str, torch.Tensor], value: complex) -> None:
+    state["flow.bias"] = torch.tensor([0, value, 0]) if value is not True else torch.tensor([1, 2, 3])
+    with pytest.raises(ValueError, match=r"not the weights of vm: flow\.bias is torch\.\w+, not finite real"):
         models.load_official("vm", state)
 
 

@@ -117,9 +117,11 @@ def test_a_batch_that_is_not_finite_is_skipped_and_counted(tmp_path: Path) -> No
 def test_too_many_bad_batches_in_a_row_stop_it(tmp_path: Path) -> None:
     def all_bad(number: int) -> Batch:
         batch = pair(number)
-        return replace(batch, fixed=batch.fixed * math.inf)
+        return replace(batch, fixed=batch.fixed * math.inf, name=f"ball {number}")
 
-    with pytest.raises(FloatingPointError, match="3 steps in a row .* batches 0, 1, 2; train in fp32"):
+    with pytest.raises(
+        FloatingPointError, match=r"3 steps in a row .* batches 0 \(ball 0\), 1 \(ball 1\), 2 \(ball 2\); train"
+    ):
         train(tmp_path, replace(SETTINGS, most_skipped_in_a_row=3), batches=all_bad)
 
 

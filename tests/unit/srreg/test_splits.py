@@ -1,10 +1,16 @@
 import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from srreg.build import splits as drawn
 from srreg.build.splits import draw, extended
 from srreg.errors import DataError
+
+ROOT = Path(__file__).parents[3]
 
 
 def rows_of(path):
@@ -37,6 +43,17 @@ def test_sizes_are_the_papers_or_in_its_proportions(people, sizes):
 def test_the_order_in_which_people_come_decides_nothing():
     assert draw(PEOPLE, 3).digest == draw(reversed(PEOPLE), 3).digest
     assert draw(PEOPLE, 3).digest != draw(PEOPLE, 4).digest
+
+
+def test_locale_and_hash_seed_decide_nothing():
+    """A set of names comes in another order with each hash seed."""
+    code = "from srreg.build.splits import draw; print(draw({f'1BA{n:03d}' for n in range(60)} | {'Äbc', 'Zyx'}, 3).digest)"
+    digests = set()
+    for number, locale in enumerate(("C", "C.UTF-8", "tr_TR.UTF-8")):
+        environment = os.environ | {"PYTHONHASHSEED": str(number), "LC_ALL": locale}
+        command = [sys.executable, "-c", code]
+        digests.add(subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT).stdout)
+    assert len(digests) == 1
 
 
 def test_a_newcomer_joins_training_and_moves_nobody():
