@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 import cli_bench
-from console import configure_logging, log_file, not_yet, progress, run, say
-from srreg.errors import FolderBusy, SrregError
+from console import configure_logging, log_file, progress, run, say
+from srreg.errors import BackendUnavailable, FolderBusy, SrregError
 
 srreg_app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 qc_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a built data set, and judge it.")
@@ -316,9 +316,18 @@ def weights_fetch(name: str) -> None:
 
 
 @weights_app.command("verify")
-def weights_verify(name: str) -> None:
-    """Prove weights against their digests (not in this version)."""
-    not_yet("weights verify")
+def weights_verify(name: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
+    """Prove weights against the digests they were published with; uses no network."""
+    from srreg.backends.registry import prove, with_weights
+
+    lacking: list[str] = []
+    for one in with_weights() if name is None else [name]:
+        try:
+            print(f"{one}\tok\t{prove(one)}")
+        except BackendUnavailable as error:
+            lacking.append(one)
+            print(f"{one}\tmissing\t{error}")
+    raise typer.Exit(BackendUnavailable.exit_code if lacking else 0)
 
 
 # --- entries ----------------------------------------------------------------------------------------------------

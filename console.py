@@ -25,11 +25,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def not_yet(what: str) -> NoReturn:
-    """Refuse what this version cannot do."""
-    raise UsageError(f"{what} is not in this version")
-
-
 class _Verbose:
     """Whether errors keep their traceback; set once by the command line."""
 

@@ -58,6 +58,31 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
     return backend
 
 
+def with_weights() -> list[str]:
+    """Back ends that rest on weights or an atlas, whose digests are pinned in their files."""
+    return [name for registry in (SKULL_STRIPPERS, SEGMENTERS) for name in registry if name != PRECOMPUTED]
+
+
+def prove(name: str) -> str:
+    """Compare what a back end rests on, byte by byte, with what was published.
+
+    Returns:
+        Its version and the digests that were found to hold.
+
+    Raises:
+        UnknownName: no back end of that name has weights.
+        BackendUnavailable: something is missing, damaged or another release; with the line to type.
+    """
+    registry = SEGMENTERS if name in SEGMENTERS else SKULL_STRIPPERS
+    if name == PRECOMPUTED:
+        raise UnknownName(f"{PRECOMPUTED} has no weights; those that have: {', '.join(with_weights())}")
+    backend = _load(registry, name)(Resources())
+    missing = backend.check()
+    if missing:
+        raise BackendUnavailable("; ".join(missing))
+    return backend.fingerprint("")
+
+
 def _best(registry: Registry[type[Backend]], resources: Resources) -> Backend:
     reasons: list[str] = []
     for name in registry:

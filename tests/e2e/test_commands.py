@@ -36,25 +36,14 @@ def test_help_does_not_import_what_is_slow():
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("srreg", ["weights", "verify", "samseg"]),
-    ],
-)
-def test_what_is_not_there_yet_says_so(name, arguments):
-    told = command(name, *arguments)
-    assert told.returncode == 2
-    assert "not in this version" in told.stderr
-    assert "Traceback" not in told.stderr
-
-
-@pytest.mark.parametrize(
     ("name", "arguments", "code", "words"),
     [
         ("srreg", ["build"], 2, "--synthrad-dir"),
         ("srreg", ["build", "--synthrad-dir", "nowhere", "--skull-stripper", "precomputed:nowhere"], 2, "no such folder"),
         ("srreg", ["check", "--synthrad-dir", "nowhere"], 3, "no such folder"),
         ("srreg", ["status", "nowhere"], 3, "not a built data set"),
+        ("srreg", ["weights", "verify", "precomputed"], 2, "has no weights"),
+        ("srreg", ["weights", "verify", "hd-bett"], 2, "no skull stripper is called 'hd-bett'"),
         ("srreg", ["qc", "report", "nowhere"], 3, "not a built data set"),
         ("srreg", ["qc", "import", "nowhere", "ratings.tsv"], 3, "not a built data set"),
         ("bench", ["run", "--data", "nowhere"], 3, "not a built data set"),

