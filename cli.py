@@ -281,6 +281,21 @@ def report(
     raise typer.Exit(1 if written.failed else 0)
 
 
+@qc_app.command()
+def figure(
+    dataset: DatasetDir,
+    out: Annotated[Path | None, typer.Option(help="The PNG; DATASET/qc/figure.png if not given.")] = None,
+    subjects: Annotated[str, typer.Option(help="Only these ids, comma-separated; the first four if not given.")] = "",
+) -> None:
+    """A picture for a paper: a row a subject, MR, CT and labels in three planes."""
+    from srreg.dataset import Dataset
+    from srreg.qc.montage import write_montage
+
+    target = out or dataset / "qc" / "figure.png"
+    write_montage(Dataset.open(dataset), target, _names(subjects))
+    print(target)
+
+
 @qc_app.command("import")
 def qc_import(dataset: DatasetDir, ratings: Annotated[Path, typer.Argument(help="TSV or JSON saved from the report.")]) -> None:
     """Take ratings saved from the report: who is rejected leaves splits and pairs, until a newer rating accepts."""

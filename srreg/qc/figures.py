@@ -62,10 +62,10 @@ class Drawing:
 
 def draw(case: Case) -> Drawing:
     """Draw a subject."""
-    grey = {"mr": _grey(case, "mr"), "ct": _grey(case, "ct")}
+    greys = {"mr": grey(case, "mr"), "ct": grey(case, "ct")}
     outlined = _fields(case)
     cuts = cuts_of(case)
-    return Drawing(tuple(_strip(case, cut, grey, outlined) for cut in cuts), _thumbnail(case, cuts[0], grey))
+    return Drawing(tuple(_strip(case, cut, greys, outlined) for cut in cuts), _thumbnail(case, cuts[0], greys))
 
 
 def _thumbnail(case: Case, axial: Cut, grey: dict[str, NDArray[np.uint8]]) -> str:
@@ -96,14 +96,14 @@ def _strip(case: Case, cut: Cut, grey: dict[str, NDArray[np.uint8]], outlined: d
     )
 
 
-def _grey(case: Case, name: str) -> NDArray[np.uint8]:
+def grey(case: Case, name: str) -> NDArray[np.uint8]:
     """An image of the whole grid, 0 .. 255, in a window set by its brain; black outside."""
     image, inside = getattr(case.subject, name).data, case.brain_map.data > 0
     values = image[inside] if inside.any() else image.reshape(-1)
     low, high = _ct_window(values) if name == "ct" else np.percentile(values, (0, 99.5))
     scaled = (image - low) / max(float(high - low), 1e-6) * 255
-    grey: NDArray[np.uint8] = np.where(inside, scaled.clip(0, 255), 0).astype(np.uint8)
-    return grey
+    levels: NDArray[np.uint8] = np.where(inside, scaled.clip(0, 255), 0).astype(np.uint8)
+    return levels
 
 
 def _ct_window(values: NDArray[np.float32]) -> tuple[float, float]:
