@@ -80,22 +80,15 @@ def page_name(subject_id: str) -> str:
     return f"sub-{subject_id}.html"
 
 
-def index_page(title: str, rows: Sequence[Row], post: str = "") -> str:
-    """The page that lists every subject, built or not.
-
-    Args:
-        title: of the data set.
-        rows: in the order of the table.
-        post: where ratings are sent as they are made; empty: nowhere, the page talks to nobody.
-    """
+def index_page(title: str, rows: Sequence[Row]) -> str:
+    """The page that lists every subject, built or not; subjects' pages are shown in it."""
     script = _source("index.js") + _source("rating.js")
     numbers = {check.name: _numbers(check, rows) for check in checks.CHECKS}
     plots = [strip_plot(check, numbers[check.name]) for check in checks.CHECKS]
     return _render(
         "index.html",
         script,
-        "; frame-src 'self' file:" + ("; connect-src 'self'" if post else ""),
-        post=post,
+        "; frame-src 'self' file:",
         reasons=REASONS,
         outlier_z=OUTLIER_Z,
         plots=[plot for plot in plots if plot is not None],

@@ -38,9 +38,9 @@ HOSTILE = [payload.format("window.owned=1") for payload in PAYLOADS]
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        with_sandbox = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield with_sandbox
-        with_sandbox.close()
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -67,7 +67,6 @@ function rate(change) {
   said.textContent = `${opened.dataset.subject}: ${rating.decision}`;
   keep(place(opened), JSON.stringify(rating));
   keep("srreg-qc/rater", rating.rater);
-  deliver([saved(opened, rating)]);
   showRating(opened);
   showForm();
   count();
@@ -180,15 +179,6 @@ document.getElementById("save-tsv").addEventListener("click", () => {
 document.getElementById("save-json").addEventListener("click", () => {
   save("ratings.json", "application/json", JSON.stringify({ format: "srreg-ratings", version: 1, ratings: own() }, null, 2));
 });
-
-// Where the report is served, each rating goes to the data set as it is made.
-function deliver(ratings) {
-  if (document.body.dataset.post === undefined) return;
-  fetch(document.body.dataset.post, { method: "POST", body: JSON.stringify({ format: "srreg-ratings", ratings }) })
-    .then((answer) => (answer.ok ? "" : answer.text()))
-    .then((trouble) => { if (trouble) said.textContent = trouble; })
-    .catch(() => { said.textContent = "The server is gone: save the ratings as a file."; });
-}
 
 function count() {
   const made = rows.filter((row) => row.dataset.page && row.dataset.rated !== "unrated").length;
