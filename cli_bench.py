@@ -25,7 +25,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, help="Of the training; the pr
 Surgery = Annotated[
     bool, typer.Option("--gradient-surgery", help="Cut from the contrastive gradient what works against registration.")
 ]
-Profile = Annotated[str, typer.Option(help="How to train: demo, cpu, standard, paper.")]
+Profile = Annotated[str, typer.Option(help="How to train: demo, cpu, reduced, standard, paper.")]
 ModalityName = Annotated[Literal["mr", "ct"] | None, typer.Option(help="As its numbers tell if not given.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log more; errors keep their traceback.")]
 

@@ -1,5 +1,6 @@
-"""More variety than a few people have: pairs both ways round, each image bent by a smooth random field."""
+"""More variety than a few people have: pairs both ways round, images bent by smooth random fields, windows of them."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +33,24 @@ def bent(batch: Batch, amplitude_voxels: float, generator: torch.Generator) -> B
     moving, moving_labels = _bent(batch.moving, batch.moving_labels, amplitude_voxels, generator)
     fixed, fixed_labels = _bent(batch.fixed, batch.fixed_labels, amplitude_voxels, generator)
     return Batch(moving, fixed, moving_labels, fixed_labels, batch.name)
+
+
+def windowed(batch: Batch, size: tuple[int, int, int], rng: np.random.Generator) -> Batch:
+    """The same window of every image and label map of a batch, at a random place.
+
+    Args:
+        batch: pairs.
+        size: of the window in voxels; an axis that is shorter stays whole.
+        rng: what the place is drawn from.
+    """
+    shape = batch.moving.shape[2:]
+    firsts = [int(rng.integers(max(0, whole - part) + 1)) for whole, part in zip(shape, size, strict=True)]
+    d, h, w = (slice(first, first + part) for first, part in zip(firsts, size, strict=True))
+
+    def part(whole: Tensor) -> Tensor:
+        return whole[..., d, h, w].contiguous()
+
+    return Batch(part(batch.moving), part(batch.fixed), part(batch.moving_labels), part(batch.fixed_labels), batch.name)
 
 
 def _bent(image: Tensor, labels: Tensor, amplitude_voxels: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -176,22 +176,35 @@ def _of_network(name: str, task: Task) -> Forecast:
         gradient_surgery=settings.gradient_surgery,
     )
     shape = probe_shape(task.shape, settings.device)
-    scale = float(np.prod([size + -size % MULTIPLE for size in task.shape]) / np.prod(shape))
+    scale = _scale(task.shape, shape)
+    trained = _trained_on(task.shape, job.recipe.window_voxels)
+    probe = probe_shape(trained, settings.device)
+    step_scale = _scale(trained, probe)
     network = models.create(name)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     left = _trainings_left(name, task)
     forecast = Forecast(name, parameters, trainings=left)
     registration = _registration_cost(network, shape, settings.device)
-    step = _step_cost(network, job, shape)
+    step = _step_cost(network, job, probe)
     states = parameters * _STATES_A_PARAMETER
     return replace(
         forecast,
-        training_seconds=left * job.settings.epochs * job.settings.steps_per_epoch * step.seconds * scale,
-        training_gib=states + max(step.peak_gib - states, 0) * scale,
+        training_seconds=left * job.settings.epochs * job.settings.steps_per_epoch * step.seconds * step_scale,
+        training_gib=states + max(step.peak_gib - states, 0) * step_scale,
         registration_seconds=len(_seeds(task)) * task.pairs * registration.seconds * scale,
         registration_gib=registration.peak_gib * scale,
         remark="" if scale == 1 else f"scaled from {shape[0]} x {shape[1]} x {shape[2]}",
     )
+
+
+def _trained_on(shape: Shape, window: Shape | None) -> Shape:
+    d, h, w = map(min, shape, window or shape)
+    return d, h, w
+
+
+def _scale(shape: Shape, probe: Shape) -> float:
+    """How many times as many voxels, padded, as were measured on."""
+    return float(np.prod([size + -size % MULTIPLE for size in shape]) / np.prod(probe))
 
 
 def _trainings_left(name: str, task: Task) -> int:

@@ -61,7 +61,8 @@ class Job:
 
     def made_from(self, dataset: Dataset) -> MadeFrom:
         """What tells this training from any other."""
-        recipe = {"both_ways": self.recipe.both_ways, "bend_voxels": self.recipe.bend_voxels}
+        flat = checkpoint.flatten(self.recipe)
+        recipe = {name: flat[name] for name in ("both_ways", "bend_voxels", "window_voxels")}
         return {
             "config": checkpoint.flatten(self.config),
             "settings": checkpoint.flatten(self.settings) | recipe,
@@ -175,7 +176,7 @@ def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progre
 def _fit(job: Job, dataset: Dataset, folder: Path, progress: Callable[[Progress], None] | None) -> TrainingResult:
     seed, recipe, arrays = job.settings.seed, job.recipe, SubjectArrays(dataset)
     validation = ValidationPairs.of(arrays, dataset)
-    pairs = TrainingPairs(arrays, dataset.split("train"), seed, recipe.both_ways, recipe.bend_voxels)
+    pairs = TrainingPairs(arrays, dataset.split("train"), seed, recipe.both_ways, recipe.bend_voxels, recipe.window_voxels)
     torch.manual_seed(seed)
     network = build(job.config)
     try:
@@ -217,6 +218,7 @@ def _settings(profile: Profile, asked: _Asked) -> TrainingSettings:
             second_moment_decay=profile.second_moment_decay,
             schedule=profile.schedule,
             contrastive_weight=profile.contrastive_weight,
+            gradient_norm_limit=profile.gradient_norm_limit,
             gradient_surgery=asked.gradient_surgery,
             seed=asked.seed,
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.array_cache import LEVELS, ArrayCache
-from benchmark.augmentation import bent, joined
+from benchmark.augmentation import bent, joined, windowed
 from benchmark.recycling import Recycler
 from models.training_settings import Batch
 from srreg.dataset import Dataset
@@ -58,6 +58,7 @@ class TrainingPairs:
         seed: the same seed and number give the same batch.
         both_ways: the second subject's MR to the first one's CT, too: a batch of two.
         bend_voxels: amplitude of the random fields that bend every image; 0: none, as published.
+        window_voxels: size of the part of each pair that is trained on; None: the whole, as published.
     """
 
     arrays: SubjectArrays
@@ -65,6 +66,7 @@ class TrainingPairs:
     seed: int
     both_ways: bool = False
     bend_voxels: float = 0.0
+    window_voxels: tuple[int, int, int] | None = None
 
     def __call__(self, number: int) -> Batch:
         """A batch of one pair, or of two."""
@@ -75,7 +77,7 @@ class TrainingPairs:
             batch = joined(batch, self.arrays.batch(second, first))
         if self.bend_voxels > 0:
             batch = bent(batch, self.bend_voxels, torch.Generator().manual_seed(int(rng.integers(2**31))))
-        return batch
+        return batch if self.window_voxels is None else windowed(batch, self.window_voxels, rng)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class TrainingSettings:
         smoothness_multiplier: 2 for every network in the authors' code.
         contrastive_weight: of the contrastive loss, for networks that have a read-out; 0: it is not computed.
         gradient_surgery: take from the contrastive loss's gradient what works against registration.
+        gradient_norm_limit: a gradient longer than this over all weights is shortened to it; 0: none is, as published.
         precision: fp32, or mixed with bf16 or fp16.
         selection: the weights kept are those of the epoch with the lowest loss on validation or on training pairs.
         seed: of everything drawn.
@@ -48,6 +49,7 @@ class TrainingSettings:
     smoothness_multiplier: float = 2.0
     contrastive_weight: float = 0.0
     gradient_surgery: bool = False
+    gradient_norm_limit: float = 0.0
     precision: Precision = "fp32"
     selection: Selection = "validation"
     seed: int = 0
@@ -59,8 +61,9 @@ class TrainingSettings:
         for name in ("epochs", "steps_per_epoch", "learning_rate", "most_skipped_in_a_row"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
-        if self.contrastive_weight < 0:
-            raise ValueError(f"expected a contrastive_weight of 0 or more, got {self.contrastive_weight}")
+        for name in ("contrastive_weight", "gradient_norm_limit"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"expected a {name} of 0 or more, got {getattr(self, name)}")
         if self.gradient_surgery and self.contrastive_weight == 0:
             raise ValueError("gradient surgery needs a contrastive loss, and its weight is 0 here")
 

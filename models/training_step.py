@@ -61,8 +61,10 @@ class Stepper:
             found = self._losses(batch, embed=self.settings.contrastive_weight > 0)
             self._set_gradients(found)
         self.accelerator.unscale_gradients(self._optimiser)
-        is_good = self._is_finite(found.total)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._network.parameters() if p.grad is not None])
+        is_good = self._is_finite(found.total, norm)
         if is_good:
+            self._shorten(norm)
             self._optimiser.step()
         elif self.accelerator.scaler is not None:
             self.accelerator.scaler.update()  # to a lower scale, where it was the gradient that overflowed
@@ -103,9 +105,13 @@ class Stepper:
         gradients = [parameter.grad for parameter in self._network.parameters()]
         return [None if gradient is None else self.accelerator.reduce(gradient, "mean") for gradient in gradients]
 
-    def _is_finite(self, loss: Tensor) -> bool:
+    def _shorten(self, norm: Tensor) -> None:
+        """Every process has the same gradient, so that each shortens it alike."""
+        if self.settings.gradient_norm_limit > 0:
+            torch.nn.utils.clip_grads_with_norm_(self._network.parameters(), self.settings.gradient_norm_limit, norm)
+
+    def _is_finite(self, loss: Tensor, norm: Tensor) -> bool:
         """True if loss and gradient are finite, in every process."""
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self._network.parameters() if p.grad is not None])
         is_bad = (~(torch.isfinite(loss) & torch.isfinite(norm))).float()
         return not bool(self.accelerator.reduce(is_bad, "sum") > 0)
 

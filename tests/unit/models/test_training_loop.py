@@ -18,6 +18,7 @@ from models import checkpoint
 from models.training import HISTORY, LAST, WEIGHTS, fit
 from models.training_loss import Terms, losses
 from models.training_settings import Batch, Progress
+from models.training_step import Stepper
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +124,18 @@ def test_too_many_bad_batches_in_a_row_stop_it(tmp_path: Path) -> None:
         FloatingPointError, match=r"3 steps in a row .* batches 0 \(ball 0\), 1 \(ball 1\), 2 \(ball 2\); train"
     ):
         train(tmp_path, replace(SETTINGS, most_skipped_in_a_row=3), batches=all_bad)
+
+
+def test_a_long_gradient_is_shortened_and_keeps_its_direction() -> None:
+    def gradient(limit: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        stepper = Stepper(network(), replace(SETTINGS, gradient_norm_limit=limit), "cpu")
+        stepper.step(0, pair(0), done=0.0)
+        return torch.cat([p.grad.flatten() for p in stepper._network.parameters() if p.grad is not None])
+
+    whole = gradient(0.0)
+    torch.testing.assert_close(gradient(0.1 * float(whole.norm())), 0.1 * whole, rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(gradient(10 * float(whole.norm())), whole)
 
 
 def test_the_kept_weights_are_the_best_epochs(tmp_path: Path) -> None:
