@@ -80,13 +80,17 @@ def test_the_second_time_no_image_is_read(dataset, no_images):
     assert isinstance(ArrayCache(dataset).of("1BA001").mr, np.memmap)
 
 
+def tensors(batch):
+    return batch.moving, batch.fixed, batch.moving_labels, batch.fixed_labels
+
+
 def test_a_batch_may_be_changed_and_the_cache_stays(dataset):
     arrays = SubjectArrays(dataset)
-    before = [tensor.clone() for tensor in vars(arrays.batch("1BA001", "1BA002")).values()]
-    for tensor in vars(arrays.batch("1BA001", "1BA002")).values():
+    before = [tensor.clone() for tensor in tensors(arrays.batch("1BA001", "1BA002"))]
+    for tensor in tensors(arrays.batch("1BA001", "1BA002")):
         tensor.fill_(7)
-    assert all(map(torch.equal, before, vars(arrays.batch("1BA001", "1BA002")).values()))
-    assert all(map(torch.equal, before, vars(SubjectArrays(dataset).batch("1BA001", "1BA002")).values()))
+    assert all(map(torch.equal, before, tensors(arrays.batch("1BA001", "1BA002"))))
+    assert all(map(torch.equal, before, tensors(SubjectArrays(dataset).batch("1BA001", "1BA002"))))
 
 
 class Canary:
