@@ -89,6 +89,13 @@ def decided(root: Path, ratings: Sequence[Rating]) -> dict[str, Rating]:
     return {subject: r for subject, r in newest.items() if r.images == key_of(root, subject)}
 
 
+def outdated(root: Path, ratings: Sequence[Rating]) -> list[str]:
+    """Who was rejected as he was built before, and is in again since he was built anew."""
+    newest = {r.subject: r for r in sorted(ratings, key=_order)}
+    keys = {subject: key_of(root, subject) for subject, r in newest.items() if r.decision == "reject"}
+    return [subject for subject, key in keys.items() if key and key != newest[subject].images]
+
+
 def key_of(root: Path, subject_id: str) -> str:
     """The `SubjectKey` of a subject's files; empty where there are none."""
     try:

@@ -12,6 +12,7 @@ import os
 import platform
 import tempfile
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -126,9 +127,12 @@ def _silence_s(path: Path) -> float:
     """Time since a claim was touched, both by the file system's clock: those of two machines differ."""
     try:
         touched = path.stat().st_mtime
+    except FileNotFoundError:  # given back just now
+        return SILENCE_S
+    try:
         with tempfile.TemporaryFile(dir=path.parent) as now:
             now.write(b".")
             now.flush()
             return os.fstat(now.fileno()).st_mtime - touched
-    except FileNotFoundError:  # given back just now
-        return SILENCE_S
+    except OSError:  # one who may only look
+        return time.time() - touched

@@ -129,7 +129,7 @@ def _splits(settings: Importing, people: Mapping[str, str]) -> Splits:
     given = read_splits(settings.splits, people)
     if known is not None and known.digest != given.digest:
         raise UsageError(f"{settings.out} has other splits than {settings.splits}; choose another --out")
-    return given
+    return given if known is None else known
 
 
 def _check(jobs: Sequence[_Job], tell: Tell | None) -> None:

@@ -20,6 +20,7 @@ class Plan:
     """Who is to be built, who is there already, who is left out."""
 
     cases: tuple[Case, ...]  # everybody the source has
+    asked: tuple[str, ...] = ()  # who is to be in the data set, of all shards
     jobs: tuple[Job, ...] = ()
     ready: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
@@ -55,7 +56,9 @@ def memory_file(out: Path) -> Path:
 
 def plan_cases(settings: BuildSettings, cases: list[Case], hashes: RememberedHashes) -> Plan:
     """Sort the patients of a source into what is to be built, what is ready and what is left out."""
-    chosen = _chosen(settings, cases)
+    asked = _chosen(settings, cases)
+    # By place in the sorted list: every shard cuts the same way, whatever is built already.
+    chosen = asked if settings.shard is None else asked[settings.shard.index - 1 :: settings.shard.count]
     excluded = tuple(c.id for c in cases if c.id in settings.exclude)
     jobs: list[Job] = []
     ready: list[str] = []
@@ -70,7 +73,7 @@ def plan_cases(settings: BuildSettings, cases: list[Case], hashes: RememberedHas
             ready.append(case.id)
         else:
             jobs.append(job)
-    return Plan(tuple(cases), tuple(jobs), tuple(ready), excluded, tuple(failed))
+    return Plan(tuple(cases), tuple(case.id for case in asked), tuple(jobs), tuple(ready), excluded, tuple(failed))
 
 
 def _chosen(settings: BuildSettings, cases: list[Case]) -> list[Case]:
@@ -80,9 +83,7 @@ def _chosen(settings: BuildSettings, cases: list[Case]) -> list[Case]:
             raise UnknownName(f"{settings.source} has no subject {subject_id!r}; it has {len(known)}, the first {min(known)}")
     wanted = ({*settings.subjects} or known) - {*settings.exclude}
     chosen = [case for case in cases if case.id in wanted]
-    chosen = chosen[: settings.limit]
-    # By place in the sorted list: every shard cuts the same way, whatever is built already.
-    return chosen if settings.shard is None else chosen[settings.shard.index - 1 :: settings.shard.count]
+    return chosen[: settings.limit]
 
 
 def _job(settings: BuildSettings, case: Case, hashes: RememberedHashes) -> Job:

@@ -20,7 +20,7 @@ from srreg.build.splits import Splits
 from srreg.build.worker import Job, Outcome
 from srreg.dataset import Participant, read_participants
 from srreg.errors import DataError, NoRoom
-from srreg.ratings import decided, judged, read_ratings
+from srreg.ratings import decided, judged, outdated, read_ratings
 from srreg.sources.synthrad import find_cases, is_simulated
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,8 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRep
         begun = _begin(settings, hashes, lambda subject_id: True)
         _run(settings, begun, progress)
         _write(settings, begun)
+    for subject_id in outdated(settings.out, read_ratings(settings.out)):
+        log.warning("%s was rejected as it was built before, and is in again: look at it (srreg qc report)", subject_id)
     return begun.report
 
 
@@ -163,8 +165,8 @@ def _check_room(settings: BuildSettings, todo: Plan) -> None:
 
 def _write(settings: BuildSettings, begun: _Begun) -> None:
     """The files of the data set as a whole, as things stand."""
-    made = _participants(settings, begun.todo, begun.report)
-    participants = judged(made, decided(settings.out, read_ratings(settings.out)))
+    made, ratings = _participants(settings, begun.todo, begun.report), read_ratings(settings.out)
+    participants = judged(made, decided(settings.out, ratings))
     write_description(settings.out, settings.described(), begun.simulated)
     write_label_table(settings.out)
     write_participants(settings.out, participants)
@@ -192,7 +194,7 @@ def _participants(settings: BuildSettings, todo: Plan, report: BuildReport) -> l
         entry(outcome.id, outcome.status, outcome.reason)
     for subject_id in todo.excluded:
         entry(subject_id, "excluded", "left out by --exclude")
-    for subject_id in (cases.keys() - found.keys()) if settings.shard is not None else ():
+    for subject_id in {*todo.asked} - found.keys():
         entry(subject_id, "pending", "of another shard; not built yet")
     return sorted(found.values(), key=lambda p: p.id)
 

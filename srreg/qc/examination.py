@@ -103,7 +103,8 @@ def check_sizes(dataset: Dataset, subject_id: str) -> None:
 
 def _examined(dataset: Dataset, participant: Participant, key: str) -> Examination:
     frame = str(read_json(dataset.file(participant.id, "labels", ".json")).get("SpatialReference", ""))
-    case = Case(dataset.read(participant.id), participant.brain_ml, is_in_frame=frame.startswith("ICBM 152"))
+    native_ml = None if frame.startswith("as released") else participant.brain_ml  # of an import it is the aligned mask's
+    case = Case(dataset.read(participant.id), native_ml, is_in_frame=frame.startswith("ICBM 152"))
     drawing = figures.draw(case)
     return Examination(
         subject=participant.id,

@@ -14,6 +14,7 @@ from srreg.labels import LABELS
 from srreg.qc.case import Case
 from srreg.qc.figures import grey
 from srreg.qc.planes import Cut, cuts_of
+from srreg.qc.report import check_place
 
 _MOST_SHOWN = 4  # where nobody is named
 _TILE_PIXELS = 220
@@ -30,8 +31,10 @@ def write_montage(dataset: Dataset, out: Path, subjects: Sequence[str] = ()) -> 
 
     Raises:
         UnknownName: no such subject is built.
+        UsageError: a place that cannot be written to.
         DataError: nothing is built.
     """
+    check_place(out)
     shown = subjects or dataset.subjects[:_MOST_SHOWN]
     if not shown:
         raise DataError(f"{dataset.root} holds no built subject; see: srreg status {dataset.root}")

@@ -14,6 +14,7 @@ _FORMAT = "srreg-ratings"
 _LARGEST_BYTES = 10_000_000
 _LONGEST = {"rater": 64, "comment": 2000}
 _MOST_NAMED = 5
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_rating_file(path: Path, images: Mapping[str, str], now: datetime | None = None) -> tuple[Rating, ...]:
@@ -49,11 +50,17 @@ def _tsv_rows(path: Path, text: str) -> dict[str, dict[str, str]]:
     lines = text.splitlines()
     header = lines[0].split("\t") if lines else []
     check_columns(path, header, _REQUIRED)
-    rows = {f"line {n}": line.split("\t") for n, line in enumerate(lines[1:], start=2) if line.strip()}
+    rows = {f"line {n}": list(map(_unquoted, line.split("\t"))) for n, line in enumerate(lines[1:], start=2) if line.strip()}
     for place, cells in rows.items():
         if len(cells) != len(header):
             raise DataError(f"{path}, {place}: expected {len(header)} columns, got {len(cells)}")
     return {place: dict(zip(header, cells, strict=True)) for place, cells in rows.items()}
+
+
+def _unquoted(cell: str) -> str:
+    """Spreadsheets put quotes around a cell with a comma, and double those inside."""
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"') if is_quoted else cell
 
 
 def _json_rows(path: Path, text: str) -> dict[str, dict[str, str]]:
@@ -66,11 +73,17 @@ def _json_rows(path: Path, text: str) -> dict[str, dict[str, str]]:
         raise DataError(f'{path}: expected {{"format": "{_FORMAT}", "ratings": [{{...}}, ...]}} as the report saves it')
     for row in rows:
         check_columns(path, row, _REQUIRED)
-    return {f"rating {n}": {key: _text(value) for key, value in row.items()} for n, row in enumerate(rows, start=1)}
+    return {f"rating {n}": {key: _text(path, key, value) for key, value in row.items()} for n, row in enumerate(rows, start=1)}
 
 
-def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _text(path: Path, key: str, value: object) -> str:
+    if value is None:
+        return ""
+    if key == "reasons" and isinstance(value, list):
+        return ",".join(map(str, value))
+    if not isinstance(value, str):
+        raise DataError(f"{path}: expected text as {key[:80]!r}, got {json.dumps(value)[:80]}")
+    return value
 
 
 def _rating(row: Mapping[str, str], images: Mapping[str, str], latest: datetime) -> Rating:
@@ -118,11 +131,13 @@ def _words(what: str, text: str) -> str:
 def _date(text: str, latest: datetime) -> str:
     try:
         date = datetime.fromisoformat(text)
-    except ValueError as error:
+        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"expected a date as 2026-11-24T17:30:00Z, got {text[:80]!r}") from error
-    date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     if date > latest:
         raise ValueError(f"{text[:80]} lies in the future")
+    if date < _EARLIEST:
+        raise ValueError(f"{text[:80]} lies before the first scanners")
     return date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -52,7 +52,7 @@ def write_report(dataset: Dataset, out: Path | None = None, n_procs: int = 1, pr
         NoRoom: the disk is full.
     """
     index = dataset.root / "qc" / "index.html" if out is None else out
-    _check_place(index)
+    check_place(index)
     if not dataset.participants:
         raise DataError(f"{dataset.root / 'participants.tsv'} lists no subjects; there is nothing to report. See: srreg status")
     rows = _rows(dataset, index.parent / _KEPT, n_procs, progress)
@@ -63,10 +63,10 @@ def write_report(dataset: Dataset, out: Path | None = None, n_procs: int = 1, pr
     return Report(index, {row.participant.id: row.objection for row in rows if row.verdict == "fail"})
 
 
-def _check_place(index: Path) -> None:
+def check_place(index: Path) -> None:
     """Refuse before the work what could not be written after it."""
     if index.is_dir():
-        raise UsageError(f"{index} is a folder; expected the index page, for instance {index / 'index.html'}")
+        raise UsageError(f"{index} is a folder; expected a file")
     above = next(folder for folder in index.absolute().parents if folder.exists())
     if not above.is_dir():
         raise UsageError(f"{index} cannot be written: {above} is a file, not a folder")

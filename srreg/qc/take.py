@@ -7,6 +7,7 @@ from pathlib import Path
 from srreg.build import splits as drawn
 from srreg.build.finish import write_manifest, write_participants, write_splits
 from srreg.build.hold import held
+from srreg.build.publish import sidecar_of
 from srreg.dataset import SPLITS, Dataset
 from srreg.errors import DataError
 from srreg.qc.rating_file import read_rating_file
@@ -49,6 +50,8 @@ def _take(dataset: Dataset, ratings: Sequence[Rating]) -> Taken:
     splits = drawn.read(root / "splits")
     if splits is None:
         raise DataError(f"{root / 'splits' / 'persons.tsv'} is missing; run srreg build again")
+    for subject_id in dataset.published:
+        sidecar_of(root, subject_id)  # the manifest needs each: what is missing is found before anything is written
     participants = judged(dataset.participants, decided(root, [*known, *ratings]))
     before, after = dataset.subjects, tuple(p.id for p in participants if p.status == "built")
     split_before = {name: dataset.split(name) for name in SPLITS}

@@ -147,7 +147,7 @@ def test_a_person_in_two_splits_or_not_built_is_refused(tmp_path: Path, member: 
         ({"precision": "float32"}, "expected precision fp32, bf16, fp16"),
         ({"epochs": 0}, "epochs above 0"),
         ({"gradient_surgery": True}, "surgery needs a contrastive loss"),
-        ({"profile": "quick"}, "no profile is called 'quick'. There are: demo, cpu, standard, paper"),
+        ({"profile": "quick"}, "no profile is called 'quick'. There are: demo, cpu, reduced, standard, paper"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(dataset: Dataset, tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -236,7 +236,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
 
 def test_only_the_published_recipes_have_contrast() -> None:
     weights = {name: recipe.contrastive_weight for name, recipe in PROFILES.items() if not name.startswith("tiny")}
-    assert weights == {"demo": 0.0, "cpu": 0.0, "standard": 1e-3, "paper": 1e-3}
+    assert weights == {"demo": 0.0, "cpu": 0.0, "reduced": 0.0, "standard": 1e-3, "paper": 1e-3}
 
 
 def test_an_unknown_profile_is_refused() -> None:

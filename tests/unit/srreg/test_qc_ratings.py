@@ -161,3 +161,33 @@ def test_markup_in_a_comment_is_shown_as_text(dataset: Dataset) -> None:
     index = write_report(Dataset.open(dataset.root)).index.read_text()
     assert "<script>alert(1)" not in index
     assert "&lt;script&gt;alert(1)" in index
+
+
+def rated(**changed: object) -> str:
+    rating = {"participant_id": "sub-1BA007", "decision": "reject", "rater": "jane", "date": "2026-11-20T10:00:00Z"}
+    return json.dumps({"format": "srreg-ratings", "ratings": [rating | changed]})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"rater": None}, {"decision": ["reject"]}, {"comment": {"a": 1}}, {"date": 20261120}]
+    + [{"date": date} for date in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0999-01-01T00:00:00Z")],
+)
+def test_what_is_no_text_and_what_is_no_date_of_a_scan_are_refused(dataset: Dataset, changed: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        take(dataset, rated(**changed))
+    assert Dataset.open(dataset.root).subjects == dataset.subjects
+
+
+def test_a_cell_that_a_spreadsheet_quoted_is_read(dataset: Dataset) -> None:
+    take(dataset, REJECT.replace("mask,metal", '"mask,metal"').replace("eye inside", '"an ""eye"" inside"'))
+    assert [(r.reasons, r.comment) for r in read_ratings(dataset.root)] == [("mask,metal", 'an "eye" inside')]
+
+
+def test_nothing_changes_where_another_subject_is_damaged(dataset: Dataset) -> None:
+    file_of(dataset.root, "1BA001", "labels", ".json").unlink()
+    before = lists(dataset)
+    with pytest.raises(DataError, match="1BA001"):
+        take(dataset, REJECT)
+    assert lists(dataset) == before
+    assert not ledger(dataset.root).exists()

@@ -163,7 +163,7 @@ def test_failing_subjects_are_told_with_the_checks_they_fail(dataset: Dataset) -
 def test_an_index_that_is_a_folder_or_lies_in_a_file_is_refused_before_anything_is_drawn(dataset: Dataset) -> None:
     drawn: list[str] = []
     for out in (dataset.root, dataset.root / "participants.tsv" / "qc" / "index.html"):
-        with pytest.raises(UsageError, match=r"is a folder; expected the index page|participants.tsv is a file"):
+        with pytest.raises(UsageError, match=r"is a folder; expected a file|participants.tsv is a file"):
             write_report(dataset, out, progress=lambda name, done, total: drawn.append(name))
     assert not drawn
 
