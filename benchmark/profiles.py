@@ -81,7 +81,7 @@ PROFILES: Mapping[str, Profile] = {
         _DEMO,
         # VoxelMorph on two cores, quarter size: a quarter of an hour; half size: two hours.
         replace(_DEMO, name="cpu", epochs=60),
-        # Quarter size, on one core: VoxelMorph's rows learn in minutes, MambaMorph's fit windows and not yet whole heads.
+        # Quarter size, on one core: VoxelMorph's rows learn in minutes, MambaMorph's learn the training people alone.
         replace(
             _DEMO,
             name="reduced",
