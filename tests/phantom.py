@@ -8,8 +8,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from srreg import io
+from srreg.build.finish import write_splits
+from srreg.build.splits import Splits
 from srreg.dataset import SUFFIXES, Dataset, Participant, file_of
-from srreg.files import tsv, write_json, write_text
+from srreg.files import read_json, tsv, write_json, write_text
 from srreg.geometry import Image
 from srreg.subject import Subject
 from srreg.volume import LabelMap, Volume
@@ -77,6 +79,17 @@ def write_dataset(root: Path, subjects: int = 8, shape: tuple[int, int, int] = S
         rows = [f"{first}:mr,{second}:ct,paper", *everyone]
         write_text(root / "pairs" / f"{name}.csv", "\n".join(["moving,fixed,protocol", *rows]) + "\n")
     return Dataset.open(root)
+
+
+def write_dataset_as_built(root: Path) -> Dataset:
+    """8 people, two train, two validate, four are tested, with the steps and the lists that a build leaves."""
+    made = write_dataset(root)
+    for subject_id in made.subjects:
+        sidecar = file_of(made.root, subject_id, "labels", ".json")
+        write_json(sidecar, {**read_json(sidecar), "Steps": [{"step": "conform", "key": "abc"}]})
+    ids = made.subjects
+    write_splits(made.root, Splits({"train": ids[:2], "val": ids[2:4], "test": ids[4:]}, seed=0), made.participants)
+    return Dataset.open(made.root)
 
 
 def _write_subject(root: Path, subject: Subject) -> None:

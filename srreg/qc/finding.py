@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from srreg.qc.case import Case
 
 Verdict = Literal["pass", "warn", "fail", "n/a"]
@@ -103,3 +106,8 @@ def check(
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of some verdicts; `n/a` where there are none."""
     return max(verdicts, key=_BADNESS.index, default="n/a")
+
+
+def percent(is_so: NDArray[np.bool_]) -> float:
+    """Share of True; nan for an empty array."""
+    return 100 * float(is_so.mean()) if is_so.size else float("nan")

@@ -7,11 +7,9 @@ from pathlib import Path
 import phantom
 import pytest
 
-from srreg.build.finish import write_splits
-from srreg.build.splits import Splits
-from srreg.dataset import Dataset, Participant, file_of
+from srreg.dataset import Dataset, Participant
 from srreg.errors import DataError
-from srreg.files import read_json, tsv, write_json, write_text
+from srreg.files import tsv, write_json, write_text
 from srreg.labels import Label
 from srreg.qc import pages
 from srreg.qc.report import write_report
@@ -56,13 +54,7 @@ def page(browser):
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    made = phantom.write_dataset(tmp_path / "sr-reg")
-    for subject_id in made.subjects:
-        sidecar = file_of(made.root, subject_id, "labels", ".json")
-        write_json(sidecar, {**read_json(sidecar), "Steps": [{"step": "conform", "key": "abc"}]})
-    ids = made.subjects
-    write_splits(made.root, Splits({"train": ids[:2], "val": ids[2:4], "test": ids[4:]}, seed=0), made.participants)
-    return Dataset.open(made.root)
+    return phantom.write_dataset_as_built(tmp_path / "sr-reg")
 
 
 def listed(page):

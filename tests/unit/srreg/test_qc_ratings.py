@@ -6,8 +6,6 @@ import phantom
 import pytest
 
 from srreg.build import splits as drawn
-from srreg.build.finish import write_splits
-from srreg.build.splits import Splits
 from srreg.dataset import SPLITS, Dataset, file_of
 from srreg.errors import DataError
 from srreg.files import read_json, read_tsv, write_json, write_text
@@ -23,14 +21,7 @@ REJECT = HEAD + "sub-1BA007\treject\tmask,metal\teye inside\tjane\t2026-11-20T10
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """8 people, the last four of them tested, with the lists as a build writes them."""
-    made = phantom.write_dataset(tmp_path / "sr-reg")
-    for subject_id in made.subjects:
-        sidecar = file_of(made.root, subject_id, "labels", ".json")
-        write_json(sidecar, {**read_json(sidecar), "Steps": [{"step": "conform", "key": "abc"}]})
-    ids = made.subjects
-    write_splits(made.root, Splits({"train": ids[:2], "val": ids[2:4], "test": ids[4:]}, seed=0), made.participants)
-    return Dataset.open(made.root)
+    return phantom.write_dataset_as_built(tmp_path / "sr-reg")
 
 
 def take(dataset: Dataset, text: str) -> Taken:
