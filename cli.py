@@ -1,4 +1,4 @@
-"""The commands `srreg` and, with `cli_bench.py`, `bench`: parse, call one function, print, exit code.
+"""The commands `srreg` and, with the other `cli_*.py`, `bench`: parse, call one function, print, exit code.
 
 Results go to stdout, all else to stderr. Heavy packages are imported inside the commands, so that
 `--help` answers at once.
@@ -11,23 +11,22 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 import cli_bench
+import cli_qc
+import cli_weights
+from cli_options import DatasetDir, Procs, names
 from console import configure_logging, log_file, progress, run, say
-from srreg.errors import BackendUnavailable, FolderBusy, SrregError
+from srreg.errors import FolderBusy, SrregError
 
 srreg_app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-qc_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at a built data set, and judge it.")
-weights_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What back ends need beyond their packages.")
-srreg_app.add_typer(qc_app, name="qc")
-srreg_app.add_typer(weights_app, name="weights")
+srreg_app.add_typer(cli_qc.app, name="qc")
+srreg_app.add_typer(cli_weights.app, name="weights")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SizeName = Literal["full", "half", "quarter"]
 Size = Annotated[SizeName, typer.Option(help="176x208x192 at 1 mm, 96x112x96 at 2 mm, 48x64x48 at 4 mm.")]
 LabelMaps = Annotated[Path | None, typer.Option(help="Whole-head label maps; an analytic head if not given.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log more; errors keep their traceback.")]
-Procs = Annotated[int, typer.Option(min=1, help="Subjects at a time.")]
 SynthradDir = Annotated[Path, typer.Option(help="SynthRAD 2023: .../Task1/brain, .../Task1 or their parent.")]
-DatasetDir = Annotated[Path, typer.Argument(help="A data set that `srreg build` made.")]
 
 
 # --- srreg -------------------------------------------------------------------------------------------------------
@@ -79,8 +78,8 @@ def build(
         segmenter=make(SEGMENTERS, segmenter, resources),
         size=size,
         align=align,
-        subjects=_names(subjects),
-        exclude=_names(exclude),
+        subjects=names(subjects),
+        exclude=names(exclude),
         limit=limit,
         n_procs=n_procs,
         threads=threads_per_proc,
@@ -261,95 +260,7 @@ def export(
     print(out)
 
 
-@qc_app.command()
-def report(
-    dataset: DatasetDir,
-    out: Annotated[Path | None, typer.Option(help="The index page; DATASET/qc/index.html if not given.")] = None,
-    n_procs: Procs = 1,
-) -> None:
-    """One page to look at everything, and one for each subject."""
-    from srreg.build.hold import held
-    from srreg.dataset import Dataset
-    from srreg.qc.report import write_report
-
-    built = Dataset.open(dataset)
-    with held(dataset), progress("drawing") as (advance,):
-        written = write_report(built, out, n_procs, lambda name, done, total: advance(done, total, name))
-    for subject_id, reason in written.failed.items():
-        print(f"{subject_id}: {reason}")
-    print(f"open in a browser: {written.index.resolve()}")
-    raise typer.Exit(1 if written.failed else 0)
-
-
-@qc_app.command()
-def figure(
-    dataset: DatasetDir,
-    out: Annotated[Path | None, typer.Option(help="The PNG; DATASET/qc/figure.png if not given.")] = None,
-    subjects: Annotated[str, typer.Option(help="Only these ids, comma-separated; the first four if not given.")] = "",
-) -> None:
-    """A picture for a paper: a row a subject, MR, CT and labels in three planes."""
-    from srreg.dataset import Dataset
-    from srreg.qc.montage import write_montage
-
-    target = out or dataset / "qc" / "figure.png"
-    write_montage(Dataset.open(dataset), target, _names(subjects))
-    print(target)
-
-
-@qc_app.command("import")
-def qc_import(dataset: DatasetDir, ratings: Annotated[Path, typer.Argument(help="TSV or JSON saved from the report.")]) -> None:
-    """Take ratings saved from the report: who is rejected leaves splits and pairs, until a newer rating accepts."""
-    from srreg.qc.take import import_ratings
-
-    taken = import_ratings(dataset, ratings)
-    print(f"{taken.new} new ratings")
-    for told, ids in (("left splits and pairs", taken.left), ("came back", taken.returned)):
-        if ids:
-            print(f"{told}: {', '.join(ids)}")
-    for name in taken.empty:
-        say(f"nobody is left in {name}")
-
-
-@weights_app.command("list")
-def weights_list(name: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
-    """Each back end, its licence and whether it can run."""
-    from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS
-    from srreg.doctor import examine
-
-    for f in examine():
-        if f.area in (SKULL_STRIPPERS.kind, SEGMENTERS.kind) and name in (None, f.name):
-            print(f"{f.name}\t{f.state}\t{f.detail}")
-
-
-@weights_app.command("fetch")
-def weights_fetch(name: str) -> None:
-    """Get what a back end needs: the only command that uses the network."""
-    from srreg.backends.registry import FETCHERS
-
-    FETCHERS.load(name)()
-    print(f"{name} is ready")
-
-
-@weights_app.command("verify")
-def weights_verify(name: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
-    """Prove weights against the digests they were published with; uses no network."""
-    from srreg.backends.registry import prove, with_weights
-
-    lacking: list[str] = []
-    for one in with_weights() if name is None else [name]:
-        try:
-            print(f"{one}\tok\t{prove(one)}")
-        except BackendUnavailable as error:
-            lacking.append(one)
-            print(f"{one}\tmissing\t{error}")
-    raise typer.Exit(BackendUnavailable.exit_code if lacking else 0)
-
-
 # --- entries ----------------------------------------------------------------------------------------------------
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def main_srreg() -> NoReturn:
