@@ -22,6 +22,8 @@ class Profile:
         schedule: of the learning rate.
         both_ways: batches of two, one pair in both directions; else the paper's batches of one.
         bend_voxels: amplitude of the random fields that bend training images; 0: none, as published.
+        grey_variation: how much contrast, brightness, bias and noise of training images are varied; 0: not, as published.
+        known_field_part: of the training, comes first and learns fields that are known: people to themselves, bent; 0: none.
         window_voxels: size of the part of each pair that is trained on; None: the whole, as published.
         gradient_norm_limit: a longer gradient is shortened to it; 0: none is, as published.
         fast_cpu: bf16 on a CPU that computes in it; else a CPU trains in fp32 unless told otherwise.
@@ -38,6 +40,8 @@ class Profile:
     schedule: Literal["constant", "cosine"] = "constant"
     both_ways: bool = False
     bend_voxels: float = 0.0
+    grey_variation: float = 0.0
+    known_field_part: float = 0.0
     window_voxels: tuple[int, int, int] | None = None
     gradient_norm_limit: float = 0.0
     fast_cpu: bool = False
@@ -85,9 +89,11 @@ PROFILES: Mapping[str, Profile] = {
         replace(
             _DEMO,
             name="reduced",
-            epochs=8,
+            epochs=10,
             steps_per_epoch=100,
             bend_voxels=2.0,
+            grey_variation=0.5,
+            known_field_part=0.3,
             window_voxels=(48, 32, 32),
             gradient_norm_limit=0.2,
         ),

@@ -29,6 +29,9 @@ from srreg.labels import SCORED
 
 log = logging.getLogger(__name__)
 
+# What a recipe says of the pairs; the rest of it is in the settings.
+_OF_PAIRS = ("both_ways", "bend_voxels", "window_voxels", "grey_variation", "known_field_part")
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -62,7 +65,7 @@ class Job:
     def made_from(self, dataset: Dataset) -> MadeFrom:
         """What tells this training from any other."""
         flat = checkpoint.flatten(self.recipe)
-        recipe = {name: flat[name] for name in ("both_ways", "bend_voxels", "window_voxels")}
+        recipe = {name: flat[name] for name in _OF_PAIRS}
         return {
             "config": checkpoint.flatten(self.config),
             "settings": checkpoint.flatten(self.settings) | recipe,
@@ -176,7 +179,16 @@ def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progre
 def _fit(job: Job, dataset: Dataset, folder: Path, progress: Callable[[Progress], None] | None) -> TrainingResult:
     seed, recipe, arrays = job.settings.seed, job.recipe, SubjectArrays(dataset)
     validation = ValidationPairs.of(arrays, dataset)
-    pairs = TrainingPairs(arrays, dataset.split("train"), seed, recipe.both_ways, recipe.bend_voxels, recipe.window_voxels)
+    pairs = TrainingPairs(
+        arrays,
+        dataset.split("train"),
+        seed,
+        both_ways=recipe.both_ways,
+        bend_voxels=recipe.bend_voxels,
+        window_voxels=recipe.window_voxels,
+        grey_variation=recipe.grey_variation,
+        known_fields=round(recipe.known_field_part * job.settings.epochs * job.settings.steps_per_epoch),
+    )
     torch.manual_seed(seed)
     network = build(job.config)
     try:

@@ -1,4 +1,4 @@
-"""What a training lowers: overlap of labels, smoothness of the field, likeness of features or of images.
+"""What a training lowers: overlap of labels, smoothness of the field or its distance from a known one, likeness of images.
 
 Each is computed in float32 or better, whatever it is given (arXiv 2401.13934 and its code; see each).
 """
@@ -65,6 +65,26 @@ def smoothness_loss(field: Tensor, multiplier: float = 1.0) -> Tensor:
         raise ValueError(f"expected a field [B, 3, D, H, W] with axes of at least two voxels, got {list(field.shape)}")
     by_axis = [_precise(field).diff(dim=axis).square().mean() for axis in (2, 3, 4)]
     return multiplier * torch.stack(by_axis).mean()
+
+
+def displacement_loss(displacement: Tensor, known: Tensor, keep: Tensor) -> Tensor:
+    """Mean squared distance of a field from the one that is known, as of images that were bent.
+
+    Learning from known fields: Sokooti et al., MICCAI 2017 (doi:10.1007/978-3-319-66182-7_27).
+
+    Args:
+        displacement: [B, 3, D, H, W], voxels.
+        known: as displacement.
+        keep: bool [B, D, H, W], the voxels that count; with none of them the loss is 0.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    if displacement.shape != known.shape or keep.shape != (len(known), *known.shape[2:]):
+        shapes = [list(tensor.shape) for tensor in (displacement, known, keep)]
+        raise ValueError(f"expected two fields of one shape and a mask of theirs, got {shapes[0]}, {shapes[1]} and {shapes[2]}")
+    squares = (_precise(displacement) - _precise(known)).square().sum(dim=1)  # [B, D, H, W]
+    return (squares * keep).sum() / keep.sum().clamp(min=1)
 
 
 def contrastive_loss(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.contrastive import Contrast, contrast
-from models.losses import dice_loss, one_hot, smoothness_loss
+from models.losses import dice_loss, displacement_loss, one_hot, smoothness_loss
 from models.network import Registration
 from models.spatial import warp
 from models.training_settings import Batch, TrainingSettings
@@ -30,7 +30,7 @@ class Losses:
     """Of one step.
 
     Args:
-        registration: Dice and weighted smoothness.
+        registration: Dice and weighted smoothness, or the distance from fields that are known.
         contrastive: weighted; None where it was not asked for or the network has no read-out.
         terms: [7], detached, in the order of `Terms`.
     """
@@ -58,7 +58,10 @@ def losses(out: Registration, batch: Batch, settings: TrainingSettings) -> Losse
     moving, fixed = (one_hot(labels, settings.labels) for labels in (batch.moving_labels, batch.fixed_labels))
     dice = dice_loss(warp(moving, out.displacement), fixed)
     smoothness = smoothness_loss(out.velocity, settings.smoothness_multiplier)
-    registration = dice + settings.smoothness_weight * smoothness
+    if batch.displacement is None:
+        registration = dice + settings.smoothness_weight * smoothness
+    else:
+        registration = displacement_loss(out.displacement, batch.displacement, batch.fixed_labels > 0)
     contrastive = None if out.embedding is None else contrast(*out.embedding, moving, fixed)
     field = out.displacement.detach()
     terms = [registration, -dice, smoothness, *_seen(contrastive, registration), field.norm(dim=1).mean(), field.abs().max()]

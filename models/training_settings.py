@@ -82,6 +82,8 @@ class Batch:
         moving_labels: [B, D, H, W], whole numbers.
         fixed_labels: as moving_labels.
         name: of its pairs, for messages.
+        displacement: [B, 3, D, H, W], voxels: the fields that lead from fixed to moving, where they are known, as of images
+            that were bent; the field is then learned from them, not from the labels.
     """
 
     moving: Tensor
@@ -89,6 +91,7 @@ class Batch:
     moving_labels: Tensor
     fixed_labels: Tensor
     name: str = ""
+    displacement: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device, images as float32."""
@@ -98,6 +101,7 @@ class Batch:
             self.moving_labels.to(device),
             self.fixed_labels.to(device),
             self.name,
+            None if self.displacement is None else self.displacement.to(device, torch.float32),
         )
 
 

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from phantom import write_dataset
 from scipy import ndimage
 
-from benchmark.augmentation import bent, joined, windowed
+from benchmark.augmentation import bent, grey_varied, joined, windowed, with_known_fields
 from benchmark.profiles import PROFILES
 from benchmark.training_pairs import SubjectArrays, TrainingPairs
 from models.training_settings import Batch, TrainingSettings
@@ -108,3 +110,48 @@ def test_a_cosine_schedule_falls_from_the_rate_to_zero():
     assert [settings.learning_rate_at(done) for done in (0, 0.5, 1)] == pytest.approx([0.4, 0.2, 0])
     constant = TrainingSettings(labels=(2,), epochs=1, steps_per_epoch=1, learning_rate=0.4)
     assert constant.learning_rate_at(0.7) == 0.4
+
+
+def test_a_known_field_leads_from_each_bent_fixed_image_to_the_moving_one():
+    made = with_known_fields(batch(), 1.0, drawn(0))
+    assert made.displacement is not None
+    assert 0.3 < float(made.displacement.std()) < 1.0  # knots of 1, lower between them
+    back = ndimage.map_coordinates(
+        made.moving[0, 0].numpy(), np.indices(SHAPE) + made.displacement[0].numpy(), order=1, mode="nearest"
+    )
+    inner = (slice(3, -3),) * 3  # at the border the two have conventions of their own
+    np.testing.assert_allclose(made.fixed[0, 0].numpy()[inner], back[inner], atol=1e-4)
+    assert torch.equal(made.moving, batch().moving)
+
+
+def test_a_window_cuts_the_known_field_too():
+    made = windowed(with_known_fields(batch(), 1.0, drawn(0)), (8, 16, 8), np.random.default_rng(0))
+    whole = with_known_fields(batch(), 1.0, drawn(0))
+    assert made.displacement.shape == (1, 3, 8, 16, 8)
+    places = (whole.displacement[0, 0] == made.displacement[0, 0, 0, 0, 0]).nonzero()
+    d, h, w = (int(first) for first in places[0])
+    assert torch.equal(whole.fixed[..., d : d + 8, h : h + 16, w : w + 8], made.fixed)
+
+
+def test_grey_values_vary_and_the_background_and_the_labels_do_not():
+    given = batch()
+    given = replace(given, moving=given.moving / 4, fixed=given.fixed / 4)
+    made = grey_varied(given, 0.5, drawn(0))
+    for image, before in ((made.moving, given.moving), (made.fixed, given.fixed)):
+        assert (image[before == 0] == 0).all()
+        assert 0.02 < float((image - before)[before > 0].abs().mean()) < 0.5
+    assert not torch.equal(made.moving, made.fixed)  # each in its own way
+    assert torch.equal(made.moving_labels, given.moving_labels)
+    torch.testing.assert_close(grey_varied(given, 0.0, drawn(0)).moving, given.moving)
+
+
+def test_the_first_batches_are_of_people_to_themselves_and_know_their_fields(tmp_path):
+    dataset = write_dataset(tmp_path)
+    arrays, people = SubjectArrays(dataset), dataset.split("train")
+    pairs = TrainingPairs(arrays, people, 0, both_ways=True, bend_voxels=1.0, grey_variation=0.5, known_fields=3)
+    plain = TrainingPairs(arrays, people, 0, both_ways=True)
+    assert [pairs(number).displacement is None for number in range(5)] == [False, False, False, True, True]
+    assert torch.equal(pairs(2).moving_labels, plain(2).moving_labels)  # the same two people, now to themselves
+    for k in range(2):
+        alike = (pairs(2).moving_labels[k] == pairs(2).fixed_labels[k]).float().mean()
+        assert alike > (plain(2).moving_labels[k] == plain(2).fixed_labels[k]).float().mean()

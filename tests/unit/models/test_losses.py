@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.losses import dice_loss, mse_loss, ncc_loss, one_hot, smoothness_loss
+from models.losses import dice_loss, displacement_loss, mse_loss, ncc_loss, one_hot, smoothness_loss
 
 
 def two_classes() -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,3 +116,18 @@ def test_local_correlation_agrees_with_loops() -> None:
 def test_local_correlation_does_not_mind_contrast() -> None:
     image = torch.rand(1, 1, 12, 14, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert ncc_loss(image, -3 * image, window=3).item() == pytest.approx(-1, abs=1e-3)
+
+
+def test_distance_from_a_known_field_is_the_mean_squared_length_over_the_mask() -> None:
+    known = torch.zeros(2, 3, 4, 6, 8)
+    field = known + torch.tensor([1.0, 2.0, 2.0]).view(3, 1, 1, 1)
+    keep = torch.zeros(2, 4, 6, 8, dtype=torch.bool)
+    keep[0, 1:3, 2, 5] = True
+    field[:, :, 0] = 100.0  # outside the mask
+    assert displacement_loss(field, known, keep).item() == pytest.approx(9)
+    assert displacement_loss(field, known, torch.zeros_like(keep)).item() == 0
+
+
+def test_distance_from_a_known_field_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        displacement_loss(torch.zeros(1, 3, 4, 6, 8), torch.zeros(1, 3, 4, 6, 9), torch.ones(1, 4, 6, 8, dtype=torch.bool))

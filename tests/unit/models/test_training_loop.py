@@ -280,3 +280,19 @@ def test_half_precision_on_a_cpu_is_refused(tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="torch sees no GPU"):
         fit(network(), pair, SETTINGS, tmp_path, config=CONFIG, validation=VALIDATION, device="cuda")
+
+
+def test_a_field_that_is_known_is_what_is_learned(tmp_path: Path) -> None:
+    """All of an image is shifted by one voxel along one axis; the labels say nothing."""
+    image, shift = (
+        torch.rand(1, 1, *pair(0).moving.shape[2:], generator=torch.Generator().manual_seed(0)),
+        torch.zeros(1, 3, 1, 1, 1),
+    )
+    shift[:, 1] = 1.0
+    known = shift.expand(1, 3, *image.shape[2:])
+    inside = torch.ones_like(pair(0).fixed_labels)
+    batch = Batch(image, torch.roll(image, -1, 3), inside, inside, displacement=known)
+    trained, _ = train(tmp_path, replace(SETTINGS, epochs=1, steps_per_epoch=40), batches=lambda _: batch, validation=[pair(0)])
+    with torch.no_grad():
+        found = trained(batch.moving, batch.fixed).displacement
+    assert float((found - known).square().sum(dim=1).mean()) < 0.3  # 1 untrained
