@@ -89,11 +89,11 @@ PROFILES: Mapping[str, Profile] = {
         replace(
             _DEMO,
             name="reduced",
-            epochs=10,
+            epochs=8,
             steps_per_epoch=100,
             bend_voxels=2.0,
             grey_variation=0.5,
-            known_field_part=0.3,
+            known_field_part=0.25,
             window_voxels=(48, 32, 32),
             gradient_norm_limit=0.2,
         ),
