@@ -18,7 +18,7 @@ Better = Literal["higher", "lower"]
 K = TypeVar("K", bound=Hashable)
 
 FEWEST_DIFFERENCES = 6  # with five, no two-sided p can be below 0.0625
-FEWEST_PEOPLE = 6
+FEWEST_PEOPLE = 3
 DRAWS = 10_000
 _DIGITS = 9  # beyond, a difference is rounding
 

@@ -130,7 +130,7 @@ class TestInterval:
         assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)
 
     def test_of_too_few_people_there_is_none(self):
-        pairs = list(itertools.permutations("abcde", 2))
+        pairs = list(itertools.permutations("ab", 2))
         assert interval_of_mean(range(len(pairs)), pairs) is None
 
     def test_it_is_the_same_each_time(self):

@@ -113,7 +113,11 @@ def test_all_pairs_have_an_interval_drawn_by_person(tmp_path):
     assert "dice_mean,dice_std,dice_low,dice_high,dice_n" in render.csv_text(built)
 
 
+def test_intervals_of_few_people_come_with_a_warning(tmp_path):
+    assert any("Of few people it is too narrow" in note for note in all_pairs(tmp_path).notes)
+
+
 def test_two_subjects_of_one_person_are_one_person(tmp_path):
-    built = all_pairs(tmp_path, people={"p1": "same", "p2": "same"})
+    built = all_pairs(tmp_path, people=dict.fromkeys(PEOPLE[:5], "same"))
     assert built.rows[0].cells[0].interval is None
-    assert "No intervals of confidence: 5 test people, and drawing people takes at least 6." in built.notes
+    assert "No intervals of confidence: 2 test people, and drawing people takes at least 3." in built.notes
