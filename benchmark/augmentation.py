@@ -30,7 +30,7 @@ def bent(batch: Batch, amplitude_voxels: float, generator: torch.Generator) -> B
     Args:
         batch: pairs.
         amplitude_voxels: standard deviation of each component at the field's knots.
-        generator: what the fields are drawn from.
+        generator: what the fields are drawn from; on the images' device.
     """
     moving, moving_labels = _bent(batch.moving, batch.moving_labels, amplitude_voxels, generator)
     fixed, fixed_labels = _bent(batch.fixed, batch.fixed_labels, amplitude_voxels, generator)
@@ -43,7 +43,7 @@ def with_known_fields(batch: Batch, amplitude_voxels: float, generator: torch.Ge
     Args:
         batch: of people to themselves, so that the field is all there is between moving and fixed.
         amplitude_voxels: standard deviation of each component at the field's knots.
-        generator: what the fields are drawn from.
+        generator: what the fields are drawn from; on the images' device.
     """
     field = _random_field(batch.fixed, amplitude_voxels, generator)
     fixed, fixed_labels = _warped(batch.fixed, batch.fixed_labels, field)
@@ -56,7 +56,7 @@ def grey_varied(batch: Batch, amount: float, generator: torch.Generator) -> Batc
     Args:
         batch: pairs.
         amount: 1 changes contrast by half (a power of e^0.5), bias and brightness by a tenth, and adds up to 0.04 of noise.
-        generator: what is drawn from.
+        generator: what is drawn from; on the images' device.
     """
     moving, fixed = (_grey_varied(image, amount, generator) for image in (batch.moving, batch.fixed))
     return replace(batch, moving=moving, fixed=fixed)
@@ -77,9 +77,14 @@ def windowed(batch: Batch, size: tuple[int, int, int], rng: np.random.Generator)
     def part(whole: Tensor) -> Tensor:
         return whole[..., d, h, w].contiguous()
 
-    images, labels = (batch.moving, batch.fixed), (batch.moving_labels, batch.fixed_labels)
-    field = None if batch.displacement is None else part(batch.displacement)
-    return Batch(*map(part, images), *map(part, labels), batch.name, field)
+    return Batch(
+        part(batch.moving),
+        part(batch.fixed),
+        part(batch.moving_labels),
+        part(batch.fixed_labels),
+        batch.name,
+        None if batch.displacement is None else part(batch.displacement),
+    )
 
 
 def _bent(image: Tensor, labels: Tensor, amplitude_voxels: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -94,7 +99,8 @@ def _warped(image: Tensor, labels: Tensor, field: Tensor) -> tuple[Tensor, Tenso
 def _random_field(image: Tensor, amplitude_voxels: float, generator: torch.Generator) -> Tensor:
     """[B, 3, D, H, W] in voxels, for images [B, 1, D, H, W]."""
     shape = image.shape[2:]
-    knots = torch.randn(len(image), 3, *(size // _KNOT_VOXELS + 1 for size in shape), generator=generator)
+    counts = (size // _KNOT_VOXELS + 1 for size in shape)
+    knots = torch.randn(len(image), 3, *counts, generator=generator, device=generator.device)
     return F.interpolate(amplitude_voxels * knots, shape, mode="trilinear", align_corners=True)
 
 
@@ -102,11 +108,11 @@ def _grey_varied(image: Tensor, amount: float, generator: torch.Generator) -> Te
     """[B, 1, D, H, W] in about [0, 1]."""
 
     def drawn(*size: int) -> Tensor:
-        return amount * torch.randn(len(image), 1, *size, generator=generator)
+        return amount * torch.randn(len(image), 1, *size, generator=generator, device=generator.device)
 
     one = (1, 1, 1)
     bias = F.interpolate(0.15 * drawn(3, 3, 3), image.shape[2:], mode="trilinear", align_corners=True)
     varied = image.clamp(0, 1) ** torch.exp(0.5 * drawn(*one)) * torch.exp(bias)
     varied = varied * (1 + 0.1 * drawn(*one)) + 0.05 * drawn(*one)
-    noise = 0.04 * torch.rand(len(image), 1, *one, generator=generator) * drawn(*image.shape[2:])
+    noise = 0.04 * torch.rand(len(image), 1, *one, generator=generator, device=generator.device) * drawn(*image.shape[2:])
     return torch.where(image > 0, varied + noise, 0.0)

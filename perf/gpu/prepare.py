@@ -1,6 +1,6 @@
-"""Label maps of a built data set as one small array file, perf/gpu/heads.npz, for `make gpu` to take along.
+"""Label maps of a built data set as one small array file, perf/gpu/heads.npz, for `make gpu` and `make gpu-bench`.
 
-python -m perf.gpu.prepare demo/sr-reg
+python -m perf.gpu.prepare demo/sr-reg [FILE]
 """
 
 import sys
@@ -8,19 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from srreg.dataset import Dataset
-from srreg.labels import SCORED
+from perf.gpu.heads import HEADS
+from srreg.dataset import SPLITS, Dataset
 
 
 def main() -> None:
-    """Write [people, D, H, W] uint8: 0, or 1 to 16 in the order of the scored labels."""
+    """Write labels [subjects, D, H, W] uint8 with each subject's id, person and split."""
     dataset = Dataset.open(Path(sys.argv[1]))
-    number = np.zeros(256, np.uint8)
-    number[list(SCORED)] = np.arange(1, len(SCORED) + 1)
-    heads = np.stack([number[dataset.labels(subject).data] for subject in dataset.subjects])
-    path = Path(__file__).parent / "heads.npz"
-    np.savez_compressed(path, labels=heads)
-    print(f"{path}: {heads.shape}, {path.stat().st_size / 1e6:.2f} MB")
+    path = Path(sys.argv[2]) if len(sys.argv) > 2 else HEADS
+    person = {participant.id: participant.person for participant in dataset.participants}
+    members = [(subject, split) for split in SPLITS for subject in dataset.split(split)]
+    labels = np.stack([dataset.labels(subject).data.astype(np.uint8) for subject, _ in members])
+    spacing = dataset.labels(members[0][0]).spacing_mm[0]
+    subjects, splits = zip(*members, strict=True)
+    people = [person[subject] for subject in subjects]
+    np.savez_compressed(path, labels=labels, subjects=subjects, people=people, splits=splits, spacing_mm=spacing)
+    print(f"{path}: {labels.shape}, {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
