@@ -5,7 +5,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: venv demo test check quick gpu clean
+.PHONY: venv demo test check quick gpu gpu-bench clean
 
 venv: $(READY)
 
@@ -44,6 +44,10 @@ quick: $(READY)
 # Everything that needs a GPU, in one call of under ten minutes; uses the python that is there, no environment is made.
 gpu:
 	$(PYTHON) -m perf.gpu
+
+# Every row trained and scored on a GPU, nine minutes at a time; runs-gpu holds what is done, so call it until it prints its table.
+gpu-bench:
+	$(PYTHON) -m perf.gpu.bench
 
 clean:
 	rm -rf demo .venv
