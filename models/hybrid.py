@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.instance_norm import instance_norm
+
 _PATCH = 4  # voxels along each edge
 _STAGES = 3
 _SLOPE = 0.01  # of the leaky ReLU here; VoxelMorph's parts have 0.2
@@ -156,11 +158,7 @@ class ConvolutionNorm(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, in, D, H, W] to [B, out, D, H, W]."""
-        image = self.convolution(image)
-        # Statistics are in single precision inside; autocast would make a copy of the image in it.
-        with torch.autocast(image.device.type, enabled=False):
-            image = F.group_norm(image, image.shape[1])  # a group a channel: keeps channels last, instance_norm does not
-        return F.leaky_relu(image, _SLOPE, inplace=True)
+        return F.leaky_relu(instance_norm(self.convolution(image)), _SLOPE, inplace=True)
 
 
 class Up(nn.Module):
