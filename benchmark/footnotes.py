@@ -53,7 +53,9 @@ def general_notes(
     shown = set(metrics)
     definitions = [text for metric, text in _DEFINITIONS.items() if metric in shown]
     device = f"Device: {record.device}."
-    return [f"{what} {_pairs(record)}", _data_note(record), device, *_versions_notes(sources), *definitions]
+    made = list(sources)
+    notes = [*_recipes_notes(made), *_versions_notes(made)]
+    return [f"{what} {_pairs(record)}", _data_note(record), device, *notes, *definitions]
 
 
 def folding_note(published: Mapping[str, Cell | None]) -> str:
@@ -142,6 +144,23 @@ def _trainings_note(method: str, scores: Scores, *, is_complete: bool) -> str:
     each = [f"{mean:.2f} (seed {seed})" for seed, mean in scores.by_training(method, "dice").items()]
     apart = f", whose Dice is {', '.join(each)}" if each else ""
     return f"each pair is the mean of {trainings} trainings{apart}"
+
+
+def _recipes_notes(sources: Iterable[RunRecord]) -> list[str]:
+    """How the methods that learn were trained; nothing where none was trained here."""
+    found: dict[str, dict[str, None]] = {}  # recipe -> its methods, as an ordered set
+    for record in sources:
+        given = record.settings.get("weights") or ()
+        learned = [entry.method for entry in record.entries if entry.weights and entry.method not in given]  # type: ignore[operator]
+        if learned and "profile" in record.settings:
+            found.setdefault(_recipe(record.settings), {}).update(dict.fromkeys(learned))
+    told = [f"{recipe} ({', '.join(methods)})" for recipe, methods in found.items()]
+    return [f"Trained with {' and '.join(told)}."] if told else []
+
+
+def _recipe(settings: Mapping[str, object]) -> str:
+    epochs = settings.get("epochs")
+    return f"profile `{settings['profile']}`{'' if epochs is None else f' for {epochs} epochs'}"
 
 
 def _versions_notes(sources: Iterable[RunRecord]) -> list[str]:

@@ -121,3 +121,29 @@ def test_two_subjects_of_one_person_are_one_person(tmp_path):
     built = all_pairs(tmp_path, people=dict.fromkeys(PEOPLE[:5], "same"))
     assert built.rows[0].cells[0].interval is None
     assert "No intervals of confidence: 2 test people, and drawing people takes at least 3." in built.notes
+
+
+def test_the_notes_say_how_each_method_was_trained(tmp_path):
+    first = asking(
+        ("initial", 0, ""), ("voxelmorph", 0, "aa"), id="20250101T000000.000000Z", settings={"profile": "demo", "epochs": None}
+    )
+    second = asking(
+        ("mambamorph", 0, "bb"),
+        ("transmorph", 0, "cc"),
+        settings={"profile": "reduced", "epochs": 5, "weights": {"transmorph": "given.pt"}},
+    )
+    rows = [
+        replace(row(*known), run=made.id, weights=weights)
+        for made, known, weights in (
+            (first, ("initial",), ""),
+            (first, ("voxelmorph",), "aa"),
+            (second, ("mambamorph",), "bb"),
+            (second, ("transmorph",), "cc"),
+        )
+    ]
+    built = table(tmp_path, *rows, records=[first, second])
+    assert "Trained with profile `demo` (voxelmorph) and profile `reduced` for 5 epochs (mambamorph)." in built.notes
+
+
+def test_nothing_is_said_of_training_where_nothing_learns(tmp_path):
+    assert not any("Trained" in note for note in table(tmp_path, row()).notes)
