@@ -32,6 +32,32 @@ def report(
 
 
 @app.command()
+def serve(
+    dataset: DatasetDir,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0: any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+) -> None:
+    """The last report for this machine's browser: ratings go to disk, volumes are shown in 3-D; Ctrl-C ends it."""
+    import webbrowser
+    from threading import Thread
+
+    from srreg.dataset import Dataset
+    from srreg.qc.serve.run import serve as run
+    from srreg.qc.serve.site import Site
+
+    def tell(address: str) -> None:
+        print(f"open in a browser: {address}", flush=True)
+        say(f"ratings: {site.store.path}   when done: Ctrl-C, then srreg qc import {dataset} {site.store.path}")
+        if not no_browser:
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # a browser in the terminal would not return
+
+    site = Site.open(Dataset.open(dataset))
+    for subject_id in site.store.outdated():
+        say(f"{subject_id}: was rated as it was built before; the next rating leaves that out of {site.store.path}")
+    run(site, port, tell)
+
+
+@app.command()
 def figure(
     dataset: DatasetDir,
     out: Annotated[Path | None, typer.Option(help="The PNG; DATASET/qc/figure.png if not given.")] = None,

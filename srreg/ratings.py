@@ -61,21 +61,35 @@ def read_ratings(root: Path) -> tuple[Rating, ...]:
     Raises:
         DataError: a file that is not ours.
     """
-    if not ledger(root).is_file():
+    return read_table(ledger(root))
+
+
+def read_table(path: Path) -> tuple[Rating, ...]:
+    """The ratings of a table that `write_table` wrote; empty where there is none.
+
+    Raises:
+        DataError: a file that is not ours.
+    """
+    if not path.is_file():
         return ()
-    rows = [[("" if row[c] == "n/a" else row[c]) for c in _COLUMNS] for row in read_tsv(ledger(root), _COLUMNS)]
+    rows = [[("" if row[c] == "n/a" else row[c]) for c in _COLUMNS] for row in read_tsv(path, _COLUMNS)]
     for cells in rows:
         if cells[1] not in DECISIONS:
-            raise DataError(f"{ledger(root)}: expected {', '.join(DECISIONS)} as decision, got {cells[1]!r}")
+            raise DataError(f"{path}: expected {', '.join(DECISIONS)} as decision, got {cells[1]!r}")
     return tuple(Rating(cells[0].removeprefix("sub-"), *cells[1:]) for cells in rows)  # type: ignore[arg-type]
 
 
 def write_ratings(root: Path, ratings: Iterable[Rating]) -> None:
-    """Write them by subject and date; a rating that is there twice is written once."""
+    """Write what a data set has taken."""
+    write_table(ledger(root), ratings)
+
+
+def write_table(path: Path, ratings: Iterable[Rating]) -> None:
+    """Write ratings by subject and date, the whole file or none; a rating that is there twice is written once."""
     rows = [dict(zip(_COLUMNS, astuple(r), strict=True)) for r in sorted(set(ratings), key=_order)]
     for row in rows:
         row["participant_id"] = f"sub-{row['participant_id']}"
-    write_text(ledger(root), tsv(_COLUMNS, [{name: cell or None for name, cell in row.items()} for row in rows]))
+    write_text(path, tsv(_COLUMNS, [{name: cell or None for name, cell in row.items()} for row in rows]))
 
 
 def _order(rating: Rating) -> tuple[str, str, int, str]:

@@ -63,12 +63,26 @@ def examine_subject(dataset: Dataset, participant: Participant, kept: Path) -> E
     """
     key = ""
     try:
-        path = kept / f"sub-{checked_id(participant.id)}.json"
-        check_sizes(dataset, participant.id)
-        key = examination_key(dataset, participant)
+        key, path = _whole(dataset, participant, kept)
         return load(path, key) or save(path, _examined(dataset, participant, key))
     except DataError as error:
         return Examination(participant.id, key, trouble=without_folders(str(error)))
+
+
+def kept_examination(dataset: Dataset, participant: Participant, kept: Path) -> Examination | None:
+    """What the last report found on a subject as he is built now, for the same arguments; None where it did not see him so."""
+    try:
+        key, path = _whole(dataset, participant, kept)
+    except DataError as error:
+        return Examination(participant.id, "", trouble=without_folders(str(error)))
+    return load(path, key)
+
+
+def _whole(dataset: Dataset, participant: Participant, kept: Path) -> tuple[str, Path]:
+    """The key of a subject's examination and where it is kept, if his files are those that were built."""
+    path = kept / f"sub-{checked_id(participant.id)}.json"
+    check_sizes(dataset, participant.id)
+    return examination_key(dataset, participant), path
 
 
 def examination_key(dataset: Dataset, participant: Participant) -> str:

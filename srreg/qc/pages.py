@@ -1,18 +1,7 @@
-"""HTML of the report: pages that open from disk, fetch nothing and run only the script whose hash they name.
+"""The pages of the report: the index and one a subject; from disk they fetch nothing, served they also send ratings."""
 
-Text from data is never markup: jinja escapes every value, and the Content-Security-Policy would stop
-what slipped through.
-"""
-
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-
-import jinja2
-from markupsafe import Markup
 
 from srreg.dataset import Participant
 from srreg.labels import LABELS, Label
@@ -21,7 +10,8 @@ from srreg.qc.examination import Examination
 from srreg.qc.finding import VERDICTS, Check, Finding, Verdict
 from srreg.qc.histograms import HEIGHT, WIDTH
 from srreg.qc.history import StepLine, without_folders
-from srreg.qc.panels import MODES, OVERLAYS, PANELS
+from srreg.qc.panels import MODES, OVERLAYS, PANELS, VIEWS
+from srreg.qc.render import number_text, render, source
 from srreg.qc.spread import OUTLIER_Z, Number, robust_z, strip_plot
 from srreg.ratings import REASONS, Rating
 
@@ -59,7 +49,7 @@ class Row:
         known = {check.name: check for check in checks.CHECKS}
         failed = [(known[f.check], f.value) for f in self.examination.findings if f.verdict == "fail"]
         told = [
-            f"{check.title} {_number(value, check.digits)} {check.unit}".strip() + f" ({check.limits})"
+            f"{check.title} {number_text(value, check.digits)} {check.unit}".strip() + f" ({check.limits})"
             for check, value in failed
         ]
         return self.examination.trouble or "; ".join(told)
@@ -80,15 +70,16 @@ def page_name(subject_id: str) -> str:
     return f"sub-{subject_id}.html"
 
 
-def index_page(title: str, rows: Sequence[Row]) -> str:
-    """The page that lists every subject, built or not; subjects' pages are shown in it."""
-    script = _source("index.js") + _source("rating.js")
+def index_page(title: str, rows: Sequence[Row], is_served: bool = False) -> str:
+    """The page that lists every subject, built or not; subjects' pages are shown in it. Served, it sends each rating."""
+    script = source("index.js") + source("rating.js") + (source("sending.js") if is_served else "")
     numbers = {check.name: _numbers(check, rows) for check in checks.CHECKS}
     plots = [strip_plot(check, numbers[check.name]) for check in checks.CHECKS]
-    return _render(
+    return render(
         "index.html",
         script,
-        "; frame-src 'self' file:",
+        {"frame-src": "'self'", "connect-src": "'self'"} if is_served else {"frame-src": "'self' file:"},
+        is_served=is_served,
         reasons=REASONS,
         outlier_z=OUTLIER_Z,
         plots=[plot for plot in plots if plot is not None],
@@ -102,15 +93,21 @@ def index_page(title: str, rows: Sequence[Row]) -> str:
 
 
 def subject_page(
-    title: str, row: Row, history: Sequence[StepLine], index_name: str, before: Row | None = None, after: Row | None = None
+    title: str,
+    row: Row,
+    history: Sequence[StepLine],
+    index_name: str,
+    before: Row | None = None,
+    after: Row | None = None,
+    viewer: str = "",
 ) -> str:
-    """One subject's page, with links to the index and to its neighbours in the table."""
+    """One subject's page, with links to the index, to its neighbours in the table and, where it is served, to the viewer."""
     assert row.examination is not None
     seen = row.examination
     width = max((len(s.places_mm) * s.tile_mm for s in seen.strips), default=1.0)
-    return _render(
+    return render(
         "subject.html",
-        _source("subject.js"),
+        source("subject.js"),
         modes=MODES,
         overlays=OVERLAYS,
         plot_size=(WIDTH, HEIGHT),
@@ -122,6 +119,7 @@ def subject_page(
         legend=_legend(seen),
         history=history,
         index_name=index_name,
+        viewer=viewer,
         before=before,
         after=after,
         width_mm=width,
@@ -129,44 +127,29 @@ def subject_page(
     )
 
 
-def content_security_policy(script: str) -> str:
-    """Nothing is fetched; pictures are data; only this one script runs (none where it is empty)."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"'sha256-{digest}'" if script else "'none'"
-    fixed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    return f"{fixed}; script-src {allowed}"
+def viewer_page(title: str, subject_id: str, index_name: str, volumes: Mapping[str, str], library: str) -> str:
+    """A subject's volumes in 3-D; only where the report is served, for files cannot fetch files.
 
-
-def _render(template: str, script: str, more_policy: str = "", **values: object) -> str:
-    policy = content_security_policy(script) + more_policy
-    return (
-        _environment().get_template(template).render(policy=policy, script=Markup(script), version=version("srreg"), **values)
+    Args:
+        title: of the data set.
+        subject_id: whose.
+        index_name: address of the index.
+        volumes: addresses of `mr`, `ct` and `labels`.
+        library: address of NiiVue.
+    """
+    return render(
+        "viewer.html",
+        source("viewer.js"),
+        {"script-src": "'self'", "connect-src": "'self'"},
+        title=title,
+        subject=subject_id,
+        page=page_name(subject_id),
+        index_name=index_name,
+        views=VIEWS,
+        volumes=volumes,
+        library=library,
+        labels=[label for label in LABELS if label.index != 0],
     )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("srreg.qc"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(marks={"pass": "✓", "warn": "!", "fail": "✕", "n/a": "–"}, styles=Markup(_source("report.css")))
-    environment.filters["number"] = _number
-    return environment
-
-
-def _source(name: str) -> str:
-    """A file beside the templates, as it stands."""
-    from importlib.resources import files
-
-    return files("srreg.qc").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _number(value: float, digits: int) -> str:
-    return "–" if value != value else f"{value:.{digits}f}"
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, int]:

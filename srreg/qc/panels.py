@@ -73,3 +73,6 @@ MODES = (
     ("fade", "d", "fade"),
 )
 OVERLAYS = (("edges", "e", "MR edges"), ("outline", "o", "brain outline"), ("labels", "l", "labels"))
+
+# What the 3-D viewer shows at a time: NiiVue's number, title.
+VIEWS = ((3, "slices and 3-D"), (4, "3-D"), (0, "axial"), (1, "coronal"), (2, "sagittal"))

@@ -31,7 +31,12 @@ def read_rating_file(path: Path, images: Mapping[str, str], now: datetime | None
     """
     if path.is_file() and path.stat().st_size > _LARGEST_BYTES:
         raise DataError(f"{path}: is larger than {_LARGEST_BYTES / 1e6:g} MB; ratings never are")
-    text, latest = read_text(path), (now or datetime.now(UTC)) + timedelta(days=1)
+    return ratings_in(read_text(path), path, images, now)
+
+
+def ratings_in(text: str, path: Path, images: Mapping[str, str], now: datetime | None = None) -> tuple[Rating, ...]:
+    """The same for a text that is already read; `path` is what messages call it."""
+    latest = (now or datetime.now(UTC)) + timedelta(days=1)
     rows = _json_rows(path, text) if text.lstrip().startswith("{") else _tsv_rows(path, text)
     ratings, troubles = [], []
     for place, row in rows.items():

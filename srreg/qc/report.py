@@ -14,14 +14,14 @@ from srreg.qc import checks
 from srreg.qc.examination import Examination, examine_subject
 from srreg.qc.history import read_history
 from srreg.qc.pages import Row, index_page, page_name, subject_page
-from srreg.ratings import decided, key_of, read_ratings
+from srreg.ratings import Rating, decided, key_of, read_ratings
 from srreg.subject import checked_id
 
 # Called as each subject is done: its id, how many are done, how many there are.
 Progress = Callable[[str, int, int], None]
 
 TABLE_COLUMNS = ("participant_id", "check", "value", "unit", "limit", "verdict", "note")
-_KEPT = ".srreg-qc"  # examinations, so that an unchanged subject is not measured twice; safe to delete
+KEPT = ".srreg-qc"  # examinations, so that an unchanged subject is not measured twice; safe to delete
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def write_report(dataset: Dataset, out: Path | None = None, n_procs: int = 1, pr
     check_place(index)
     if not dataset.participants:
         raise DataError(f"{dataset.root / 'participants.tsv'} lists no subjects; there is nothing to report. See: srreg status")
-    rows = _rows(dataset, index.parent / _KEPT, n_procs, progress)
+    rows = _rows(dataset, index.parent / KEPT, n_procs, progress)
     _write_subject_pages(dataset, rows, index)
     write_text(index.parent / "qc.tsv", _table(rows))
     _record_verdicts(dataset, rows)
-    write_text(index, index_page(_title(dataset), rows))
+    write_text(index, index_page(title_of(dataset), rows))
     return Report(index, {row.participant.id: row.objection for row in rows if row.verdict == "fail"})
 
 
@@ -79,7 +79,12 @@ def _rows(dataset: Dataset, kept: Path, n_procs: int, progress: Progress | None)
         found[examination.subject] = examination
         if progress is not None:
             progress(examination.subject, len(found), len(built))
-    decisions = decided(dataset.root, read_ratings(dataset.root))
+    return rows_of(dataset, found, read_ratings(dataset.root))
+
+
+def rows_of(dataset: Dataset, found: Mapping[str, Examination], ratings: Sequence[Rating]) -> list[Row]:
+    """A row for each participant: what was found on whom, and the newest rating of the images that are there now."""
+    decisions = decided(dataset.root, ratings)
     return [Row(p, found.get(p.id), decisions.get(p.id), _key(dataset, p)) for p in dataset.participants]
 
 
@@ -105,7 +110,7 @@ def _write_subject_pages(dataset: Dataset, rows: Sequence[Row], index: Path) -> 
     history = read_history(dataset.root / "manifest.jsonl")
     shown = [row for row in rows if row.page]
     for before, row, after in zip([None, *shown], shown, [*shown[1:], None], strict=False):
-        page = subject_page(_title(dataset), row, history.get(row.participant.id, []), index.name, before, after)
+        page = subject_page(title_of(dataset), row, history.get(row.participant.id, []), index.name, before, after)
         write_text(index.parent / row.page, page)
     for row in rows:
         if not row.page:
@@ -144,5 +149,6 @@ def _record_verdicts(dataset: Dataset, rows: Sequence[Row]) -> None:
         write_text(path, text)
 
 
-def _title(dataset: Dataset) -> str:
+def title_of(dataset: Dataset) -> str:
+    """What the report is headed with."""
     return str(dataset.description.get("Name", "SR-Reg"))

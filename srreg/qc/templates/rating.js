@@ -70,6 +70,7 @@ function rate(change) {
   showRating(opened);
   showForm();
   count();
+  opened.dispatchEvent(new Event("rated", { bubbles: true }));  // heard where the report is served
 }
 
 function toggleReason(button) {
