@@ -31,7 +31,7 @@ def test_help_answers_at_once(name):
 def test_help_does_not_import_what_is_slow():
     code = "import sys; from cli import main_srreg\ntry: main_srreg()\nexcept SystemExit: print([m for m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
-    for slow in ("torch", "ants", "SimpleITK", "pandas", "scipy", "nibabel"):
+    for slow in ("torch", "ants", "SimpleITK", "pandas", "scipy", "nibabel", "starlette", "uvicorn"):
         assert f"'{slow}'" not in told.stdout
 
 
@@ -45,6 +45,8 @@ def test_help_does_not_import_what_is_slow():
         ("srreg", ["weights", "verify", "precomputed"], 2, "has no weights"),
         ("srreg", ["weights", "verify", "hd-bett"], 2, "no skull stripper is called 'hd-bett'"),
         ("srreg", ["qc", "report", "nowhere"], 3, "not a built data set"),
+        ("srreg", ["qc", "serve", "nowhere"], 3, "not a built data set"),
+        ("srreg", ["qc", "serve", "nowhere", "--port", "70000"], 2, "65535"),
         ("srreg", ["qc", "import", "nowhere", "ratings.tsv"], 3, "not a built data set"),
         ("bench", ["run", "--data", "nowhere"], 3, "not a built data set"),
         ("bench", ["run", "--methods", "voxelmorf"], 2, "Did you mean 'voxelmorph'"),

@@ -20,7 +20,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses, with 403 and a reason, a host that is not this machine, another origin, and a path that the token does not head."""
+    """Refuses, with 403 and a reason, a host that is not this machine, another origin, and a path that lacks the token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token

@@ -15,7 +15,8 @@ async function send(row) {
     said.textContent = `${row.dataset.subject}: ${rating.decision}, on disk`;
   } catch (error) {
     unsent.add(row);
-    said.textContent = `${row.dataset.subject}: not on disk (${error.message})`;
+    const why = error instanceof TypeError ? "srreg qc serve does not answer: save ratings.tsv here" : error.message;
+    said.textContent = `${row.dataset.subject}: not on disk. ${why}`;
   }
 }
 
