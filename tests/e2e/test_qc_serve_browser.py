@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import phantom
@@ -50,7 +51,7 @@ def page():
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
-        opened = browser.new_page(viewport={"width": 1400, "height": 900})
+        opened = browser.new_page(viewport={"width": 900, "height": 700})
         opened.set_default_timeout(30_000)
         opened.troubles, opened.requests = [], []
         opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
@@ -60,10 +61,13 @@ def page():
         browser.close()
 
 
-def seen(page):
-    """The canvas as pixels are on the screen, without the legend round it."""
-    page.wait_for_timeout(300)  # a frame is drawn after the input that asks for it
-    return page.locator("#scene").screenshot()
+def changed(page, before, limit_s=20):
+    """The scene's picture, once it is another than before; a frame is drawn some time after what asked for it."""
+    deadline = time.monotonic() + limit_s
+    while (now := page.locator("#scene").screenshot()) == before:
+        assert time.monotonic() < deadline, "the scene did not change"
+        page.wait_for_timeout(100)
+    return now
 
 
 def test_rates_from_the_viewer_and_what_is_on_disk_can_be_imported(page, server, dataset):
@@ -83,7 +87,7 @@ def test_rates_from_the_viewer_and_what_is_on_disk_can_be_imported(page, server,
     assert page.locator("tr[data-subject='1BA007'] .rating").inner_text() == "✕ reject"
 
     server.send_signal(signal.SIGINT)
-    server.wait(timeout=15)
+    server.wait(timeout=30)
     page.locator("a[data-open='1BA006']").first.click()
     page.fill("#rater", "jane")
     page.locator("[data-decide=accept]").click()
@@ -96,13 +100,13 @@ def test_rates_from_the_viewer_and_what_is_on_disk_can_be_imported(page, server,
 def test_the_viewer_shows_volumes_and_labels_and_its_sliders_change_them(page, server):
     page.goto(f"{server.address}viewer-1BA001.html")
     page.locator("#scene[data-is-ready]").wait_for()
-    pictures = [seen(page)]
+    page.wait_for_timeout(500)
+    picture = changed(page, before=b"")
     for slider, value in (("share", 100), ("opacity", 100), ("cut", 60)):
         page.locator(f"#{slider}").fill(str(value))
-        pictures.append(seen(page))
+        picture = changed(page, picture)
     page.locator("[data-view='0']").click()
-    pictures.append(seen(page))
-    assert len(set(pictures)) == len(pictures)
+    changed(page, picture)
     middle = page.locator("#scene").bounding_box()
     page.mouse.move(middle["x"] + middle["width"] / 2 + 8, middle["y"] + middle["height"] / 2 - 8)
     page.mouse.down()
@@ -123,7 +127,7 @@ def test_the_command_prints_an_address_of_this_machine_and_an_interrupt_ends_it(
     assert server.address.startswith("http://127.0.0.1:")
     assert len(server.address.split("/")[3]) >= 32
     server.send_signal(signal.SIGINT)
-    assert server.wait(timeout=10) == 130
+    assert server.wait(timeout=30) == 130
     assert "Traceback" not in server.stderr.read()
 
 
