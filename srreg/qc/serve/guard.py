@@ -38,7 +38,7 @@ class Guard:
             return "This report is served to its own machine alone; use the address that srreg printed."
         if request.headers.get("origin", f"http://{host}") != f"http://{host}":
             return "Another site's page asked; only the report's own pages may."
-        given = request.scope["path"].split("/")[1]
+        given = request.scope["path"].removeprefix("/").partition("/")[0]
         if not secrets.compare_digest(given.encode(), self._token.encode()):
             return "The address has not the token of this report; use the one that srreg printed."
         return ""

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from srreg.dataset import Dataset
@@ -118,10 +118,7 @@ class Site:
             ratings = self.store.check(text)
         except DataError as error:
             raise HTTPException(422, str(error)) from error
-        try:
-            self.store.add(ratings)
-        except (SrregError, OSError) as error:
-            raise HTTPException(500, without_folders(str(error))) from error
+        self.store.add(ratings)
         return JSONResponse({"taken": len(ratings)})
 
     def _shown(self) -> list[Row]:
@@ -136,7 +133,16 @@ class Site:
 
 def application(site: Site, token: str) -> Starlette:
     """The site below a path that only who was given the token knows."""
-    return Starlette(routes=[Mount(f"/{token}", routes=site.routes())], middleware=[Middleware(Guard, token=token)])
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=site.routes())],
+        middleware=[Middleware(Guard, token=token)],
+        exception_handlers={SrregError: _trouble, OSError: _trouble},
+    )
+
+
+def _trouble(request: Request, error: Exception) -> Response:
+    """What the disk or a file on it does not allow, told without saying where it lies."""
+    return PlainTextResponse(without_folders(str(error)), 500)
 
 
 async def _text(request: Request) -> str:

@@ -1,5 +1,6 @@
 """The served report as a program on the wire sees it: who is let in, what is there, what becomes of ratings."""
 
+import errno
 import hashlib
 import http.client
 import json
@@ -96,7 +97,18 @@ def bytes_of(root: Path) -> dict[str, str]:
 
 def test_without_the_token_nothing_is_there(served: Served) -> None:
     assert served.status(f"/{TOKEN}/") == 200
-    for path in ("/", "/index.html", "/other/", f"/{TOKEN}x/", f"/{TOKEN[:-1]}/", "//", f"//{TOKEN}/", f"/?{TOKEN}"):
+    for path in (
+        "/",
+        "/index.html",
+        "/other/",
+        f"/{TOKEN}x/",
+        f"/{TOKEN[:-1]}/",
+        "//",
+        f"//{TOKEN}/",
+        f"/?{TOKEN}",
+        "*",
+        f"http://x.test/{TOKEN}/",
+    ):
         assert served.status(path) == 403, path
 
 
@@ -288,6 +300,20 @@ def test_a_file_that_is_no_table_of_ratings_is_neither_read_nor_replaced(served:
     status, why = served.rate(rating())
     assert (status, why.startswith("ratings.tsv: has no column")) == (500, True)
     assert served.file.read_text() == "my notes\n"
+    assert served.ask(f"/{TOKEN}/")[2].startswith(b"ratings.tsv: has no column")
+
+
+def test_a_disk_that_takes_nothing_is_told_and_nothing_is_left_behind(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(served.file))
+
+    assert served.rate(rating("1BA005"))[0] == 200
+    before = served.file.read_bytes()
+    monkeypatch.setattr("srreg.files._write_through", full)
+    status, why = served.rate(rating())
+    assert (status, why.startswith("ratings.tsv: no room")) == (500, True)
+    assert served.file.read_bytes() == before
+    assert not list(served.file.parent.glob(".*.part"))
 
 
 def test_ratings_of_images_built_before_are_told_and_left_out_of_the_next_file(tmp_path: Path) -> None:
