@@ -43,25 +43,31 @@ def start(dataset, *options):
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
-@pytest.fixture
-def page():
-    """A browser's page, with what it complained of and what it asked for."""
+@pytest.fixture(scope="module")
+def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
-        opened = browser.new_page(viewport={"width": 900, "height": 700})
-        opened.set_default_timeout(30_000)
-        opened.troubles, opened.requests = [], []
-        opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
-        opened.on("console", lambda said: opened.troubles.append(said.text) if said.type in ("error", "warning") else None)
-        opened.on("request", lambda request: opened.requests.append(request.url))
-        yield opened
-        browser.close()
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
+        yield started
+        started.close()
 
 
-def changed(page, before, limit_s=20):
+@pytest.fixture
+def page(browser):
+    """A browser's page, with what it complained of and what it asked for."""
+    opened = browser.new_page(viewport={"width": 900, "height": 700})
+    opened.set_default_timeout(60_000)
+    opened.troubles, opened.requests = [], []
+    opened.on("pageerror", lambda error: opened.troubles.append(str(error)))
+    opened.on("console", lambda said: opened.troubles.append(said.text) if said.type in ("error", "warning") else None)
+    opened.on("request", lambda request: opened.requests.append(request.url))
+    yield opened
+    opened.close()
+
+
+def changed(page, before, limit_s=60):
     """The scene's picture, once it is another than before; a frame is drawn some time after what asked for it."""
     deadline = time.monotonic() + limit_s
     while (now := page.locator("#scene").screenshot()) == before:
