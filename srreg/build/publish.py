@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from srreg import io
+from srreg.build.head_measures import HeadMeasures
 from srreg.build.step import digest
 from srreg.dataset import SUFFIXES, file_of
 from srreg.errors import DataError
@@ -27,6 +28,7 @@ class Provenance:
         recipe: step -> its parameters.
         steps: name, key and digests of the output of each, in order.
         brain_ml: volume of the brain mask before alignment.
+        head: what was measured of the whole head; None where there was none.
         frame: the space its images lie in.
         files: `mr`, `ct` and, where they came in files of their own, `labels` -> that file in the source; None: SynthRAD's.
     """
@@ -37,6 +39,7 @@ class Provenance:
     recipe: Mapping[str, Mapping[str, object]]
     steps: Sequence[Mapping[str, object]]
     brain_ml: float
+    head: HeadMeasures | None = None
     frame: str = "ICBM 152 2009a nonlinear symmetric"
     files: Mapping[str, str] | None = None
 
@@ -66,6 +69,7 @@ def _sidecar(root: Path, subject_id: str, kind: str, digests: Mapping[str, str],
         "BrainVolumeMl": round(provenance.brain_ml, 2),
         "BuildKey": provenance.build_key,
         "GeneratedBy": {"Name": "srreg", "Version": version("srreg")},
+        "Head": None if provenance.head is None else provenance.head.record(),
         "Recipe": provenance.recipe,
         "RecipeKey": provenance.recipe_key,
         "Sha256": digests[kind],

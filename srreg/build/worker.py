@@ -14,6 +14,7 @@ from time import perf_counter, time
 from typing import NoReturn
 
 from srreg.build.cache import Cache
+from srreg.build.head_measures import measure_head
 from srreg.build.publish import Provenance, publish
 from srreg.build.recipe import build_subject, recipe_fingerprint
 from srreg.build.step import Step
@@ -140,10 +141,12 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 def _build(job: Job) -> None:
     started = time()
-    subject, brain_ml, steps = read_case(job.case), 0.0, []
+    subject, brain_ml, head, steps = read_case(job.case), 0.0, None, []
     for built, record in build_subject(subject, job.recipe, Cache(work_folder(job.root) / "cache")):
         if record.step == "strip_skull":
             brain_ml = _brain_ml(built)
+        if record.step == "segment_brain":
+            head = measure_head(built)  # the last steps leave the masked brain alone
         steps.append(record)
         subject = built
     parameters = {step.name: dict(step.parameters(subject.id)) for step in job.recipe}
@@ -151,7 +154,7 @@ def _build(job: Job) -> None:
     keys = [{"step": step.step, "key": step.key, "outputs": asdict(step)["outputs"]} for step in steps]
     recipe_key = recipe_fingerprint(job.recipe, subject.id)
     _check_unchanged(job)
-    publish(job.root, subject, Provenance(job.build_key, recipe_key, job.sources, parameters, keys, brain_ml))
+    publish(job.root, subject, Provenance(job.build_key, recipe_key, job.sources, parameters, keys, brain_ml, head))
 
 
 def _check_unchanged(job: Job) -> None:

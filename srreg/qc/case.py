@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from srreg.build.head_measures import HeadMeasures
 from srreg.errors import DataError
 from srreg.geometry import apply_affine, bounding_box
 from srreg.labels import INDICES
@@ -22,6 +23,7 @@ class Case:
         subject: images in [0, 1], 0 outside the brain; RAS.
         native_brain_ml: None where it is not known.
         is_in_frame: whether its world is that of the ICBM 152 template.
+        head: what the build measured of the whole head; None where it did not.
 
     Raises:
         DataError: brain or labels are missing, or the four do not lie on one grid.
@@ -30,6 +32,7 @@ class Case:
     subject: Subject
     native_brain_ml: float | None = None
     is_in_frame: bool = False
+    head: HeadMeasures | None = None
 
     def __post_init__(self) -> None:
         if self.subject.brain is None or self.subject.labels is None:

@@ -14,10 +14,11 @@ from srreg.labels import INDICES, LABELS
 from srreg.qc.case import Case
 from srreg.qc.finding import INFINITY, Check, Finding, check, percent
 from srreg.qc.grey_checks import ct_clipped, ct_contrast, ct_level, ct_noise, mr_clipped, mr_contrast, mr_evenness
+from srreg.qc.head_checks import beside_the_head, brain_cut_off, brain_without_image, ct_in_steps, labels_in_steps, mr_in_steps
 from srreg.qc.pose import probe_pose
 from srreg.qc.turn import mirror_margin, probe_turn
 
-VERSION = 3
+VERSION = 4
 _NAMES = {label.index: label.name for label in LABELS}
 
 # Share of the labelled brain without CSF, in percent. Each range is that of the 12 adults whose label maps
@@ -216,6 +217,9 @@ CHECKS: tuple[Check, ...] = (
     brain_in_one_piece,
     holes,
     far_from_labels,
+    brain_cut_off,
+    brain_without_image,
+    beside_the_head,
     edge_contact,
     centre_offset,
     labels_present,
@@ -223,6 +227,9 @@ CHECKS: tuple[Check, ...] = (
     labels_inside_brain,
     brain_labelled,
     asymmetry,
+    labels_in_steps,
+    mr_in_steps,
+    ct_in_steps,
     mr_clipped,
     ct_clipped,
     ct_level,

@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from srreg.build.head_measures import HeadMeasures
+from srreg.build.step import digest
 from srreg.dataset import SUFFIXES, Dataset, Participant
 from srreg.errors import DataError
 from srreg.files import read_json, write_text
@@ -86,16 +89,17 @@ def _whole(dataset: Dataset, participant: Participant, kept: Path) -> tuple[str,
 
 
 def examination_key(dataset: Dataset, participant: Participant) -> str:
-    """What an examination depends on: voxels, native volume, checks and layout.
+    """What an examination depends on: voxels, native volume, measures of the whole head, checks and layout.
 
     Raises:
         DataError: the label map's sidecar is missing or has no `SubjectKey`.
     """
-    sidecar = dataset.file(participant.id, "labels", ".json")
-    subject_key = read_json(sidecar).get("SubjectKey")
+    path = dataset.file(participant.id, "labels", ".json")
+    sidecar = read_json(path)
+    subject_key = sidecar.get("SubjectKey")
     if not isinstance(subject_key, str):
-        raise DataError(f"{sidecar.name}: has no SubjectKey; run srreg build again")
-    return f"{subject_key} {participant.brain_ml} {checks.VERSION}.{_LAYOUT}"
+        raise DataError(f"{path.name}: has no SubjectKey; run srreg build again")
+    return f"{subject_key} {participant.brain_ml} {digest(sidecar.get('Head'))} {checks.VERSION}.{_LAYOUT}"
 
 
 def check_sizes(dataset: Dataset, subject_id: str) -> None:
@@ -116,9 +120,11 @@ def check_sizes(dataset: Dataset, subject_id: str) -> None:
 
 
 def _examined(dataset: Dataset, participant: Participant, key: str) -> Examination:
-    frame = str(read_json(dataset.file(participant.id, "labels", ".json")).get("SpatialReference", ""))
+    path = dataset.file(participant.id, "labels", ".json")
+    sidecar = read_json(path)
+    frame = str(sidecar.get("SpatialReference", ""))
     native_ml = None if frame.startswith("as released") else participant.brain_ml  # of an import it is the aligned mask's
-    case = Case(dataset.read(participant.id), native_ml, is_in_frame=frame.startswith("ICBM 152"))
+    case = Case(dataset.read(participant.id), native_ml, frame.startswith("ICBM 152"), _head(sidecar, path))
     drawing = figures.draw(case)
     return Examination(
         subject=participant.id,
@@ -132,6 +138,15 @@ def _examined(dataset: Dataset, participant: Participant, key: str) -> Examinati
         curves=curves_of(case),
         thumbnail=drawing.thumbnail,
     )
+
+
+def _head(sidecar: Mapping[str, object], path: Path) -> HeadMeasures | None:
+    if sidecar.get("Head") is None:
+        return None
+    try:
+        return HeadMeasures.from_record(sidecar["Head"])
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}; run srreg build again") from error
 
 
 def save(path: Path, examination: Examination) -> Examination:

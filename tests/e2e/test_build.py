@@ -213,16 +213,20 @@ def test_nothing_of_this_machine_is_in_the_data_set(built):
             assert str(source).encode() not in path.read_bytes(), path
 
 
-def test_a_head_builds_to_the_same_volume_however_its_axes_run(tmp_path):
-    built = []
+def test_a_head_builds_to_the_same_volume_and_measures_however_its_axes_run(tmp_path):
+    built, measured = [], []
     for orientation in ("LPS", "RAS", "SRP", "IAL"):
         source = tmp_path / orientation
         write_source(source, head("1BA001", 0, shape=SHAPE, spacing_mm=4.5), orientation)
         assert build(source, tmp_path / f"{orientation}-out").returncode == 0
         anat = tmp_path / f"{orientation}-out" / "sub-1BA001" / "anat"
         built.append({path.name: path.read_bytes() for path in anat.glob("*.nii.gz")})
+        measured.append(json.loads((anat / "sub-1BA001_dseg.json").read_text())["Head"])
     assert len(built[0]) == 4
     assert all(files == built[0] for files in built)
+    assert measured[0]["cut_cm2"] == {}
+    assert 0 < measured[0]["label_stairs"] < 40
+    assert all(numbers == measured[0] for numbers in measured)
 
 
 def test_a_build_obeys_ratings_that_were_taken(tmp_path):
