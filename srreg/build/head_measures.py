@@ -14,6 +14,7 @@ from srreg.subject import Subject
 
 SIDES = (("left", "right"), ("back", "front"), ("bottom", "top"))  # lower and upper end of each axis of an image in RAS
 
+_BLOCK = 3  # voxels
 _REACH_MM = 3.0  # skull and scalp are thicker, a child's too: sound images go on for longer
 _AIR_HU = -500.0
 _BESIDE_MM = 30.0  # behind and above the middle of the brain, skin lies within 25 mm of it
@@ -71,7 +72,7 @@ def measure_head(subject: Subject) -> HeadMeasures:
     assert subject.labels is not None
     brain, spacing_mm = subject.brain.data > 0, np.array(subject.mr.spacing_mm)
     no_mr = _blocks(subject.mr.data == 0)
-    box = bounding_box(brain)
+    box = bounding_box(brain, margin=_BLOCK)  # what is blank in the brain may go on outside it
     inside, mr, ct = brain[box], subject.mr.data[box], subject.ct.data[box]
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     return HeadMeasures(
@@ -87,8 +88,8 @@ def measure_head(subject: Subject) -> HeadMeasures:
 
 
 def _blocks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What is left of a mask that is three voxels thick: no specks, and no rim of bone that a mask took in."""
-    return ndimage.grey_opening(mask.view(np.uint8), size=3) > 0
+    """What of a mask is three voxels thick: no specks, and no rim of bone that a brain mask took in."""
+    return ndimage.grey_opening(mask.view(np.uint8), size=_BLOCK) > 0
 
 
 def _reaching_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -155,9 +155,12 @@ def misalignment(case: Case) -> tuple[float, str]:
     return probe.distance_mm, f"best at {right:+.1f}, {front:+.1f}, {up:+.1f} mm (x, y, z){further}; NMI {probe.at_rest:.3f}"
 
 
-@check("MR-CT turn", "°", 1, good=(0, 2), tolerated=(0, 4))
+@check("MR-CT turn", "°", 1, good=(0, 1.5), tolerated=(0, 4))
 def turn(case: Case) -> tuple[float, str]:
-    """How far the CT would have to be turned about the brain's middle to share most information with the MR."""
+    """How far the CT would have to be turned about the brain's middle to share most information with the MR.
+
+    Simulated heads that lie right have up to 1.1 at 4 mm and 0.4 at 2 and 1 mm; turned by 3° they have at least 1.0 and 2.0.
+    """
     found = probe_turn(case.mr, case.ct, case.brain, case.spacing_mm)
     if found is None:
         return float("nan"), "the brain is too small to tell"

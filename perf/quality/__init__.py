@@ -1,0 +1,1 @@
+"""How many faults the QC checks find: `python -m perf.quality TREE`."""
