@@ -45,8 +45,19 @@ def _head(tree: Path, number: int) -> Subject:
 def objections(tree: Path, number: int, next_number: int, size: str) -> dict[str, list[str]]:
     """Fault ("" is none) -> the checks that object, of one head."""
     head, other = _head(tree, number), _head(tree, next_number)
-    heads = {"": head} | {fault.name: fault.spoil(head, other, number) for fault in FAULTS}
-    return {name: _objections(spoilt, size, number) for name, spoilt in heads.items()}
+    clean = _objections(head, size, number)
+    spoilt = {fault.name: _objections(fault.spoil(head, other, number), size, number) for fault in FAULTS}
+    return {"": clean} | {name: _but_for(clean, found) for name, found in spoilt.items()}
+
+
+def _but_for(clean: list[str], found: list[str]) -> list[str]:
+    """Without the checks that object to the sound head: they found no fault."""
+    known = {_check_of(objection) for objection in clean}
+    return [objection for objection in found if _check_of(objection) not in known]
+
+
+def _check_of(objection: str) -> str:
+    return objection.rpartition(" ")[0]
 
 
 def _objections(head: Subject, size: str, number: int) -> list[str]:
@@ -69,7 +80,7 @@ def _aligned(head: Subject, number: int) -> Subject:
 
 def _row(name: str, seen: Sequence[Sequence[str]], is_gross: bool) -> str:
     flagged = [objections for objections in seen if objections]
-    by = Counter(objection.rpartition(" ")[0] for objections in seen for objection in objections)
+    by = Counter(_check_of(objection) for objections in seen for objection in objections)
     told = ", ".join(f"{check} {count}" for check, count in by.most_common(4))
     return f"| {name} | {'yes' if is_gross else ''} | {len(flagged)} of {len(seen)} | {told} |"
 

@@ -12,7 +12,7 @@ from srreg.errors import DataError
 from srreg.geometry import bounding_box
 from srreg.subject import Subject
 
-SIDES = (("left", "right"), ("back", "front"), ("bottom", "top"))  # lower and upper end of each axis of an image in RAS
+_SIDES = (("left", "right"), ("back", "front"), ("bottom", "top"))  # lower and upper end of each axis of an image in RAS
 
 _BLOCK = 3  # voxels
 _REACH_MM = 3.0  # skull and scalp are thicker, a child's too: sound images go on for longer
@@ -108,7 +108,7 @@ def _cut_cm2(brain: NDArray[np.bool_], no_image: NDArray[np.bool_], spacing_mm: 
     box = tuple(slice(s.start - n, s.stop + n) for s, n in zip(bounding_box(brain), reach, strict=True))
     brain, no_image = brain[box], no_image[box]
     areas: dict[str, float] = {}
-    for axis, sides in enumerate(SIDES):
+    for axis, sides in enumerate(_SIDES):
         face_cm2 = float(np.prod(np.delete(spacing_mm, axis))) / 100
         for side, way in zip(sides, (1, -1), strict=True):
             # Nothing is rolled around the ends: the margin is as wide as the reach.

@@ -100,6 +100,12 @@ def test_a_couch_behind_the_head_is_measured_and_the_nose_in_front_is_not() -> N
     assert measure_head(with_values(padded, "ct", neck, 80)).beside_ml == 0
 
 
+def test_a_head_without_a_brain_has_nothing_to_lose_and_nothing_to_look_at() -> None:
+    found = measure_head(with_values(sound(), "brain", (slice(None),), 0))
+    assert (found.cut_cm2, found.mr_blank_ml, found.ct_blank_ml, found.beside_ml) == ({}, 0, 0, 0)
+    assert np.isnan([found.mr_stairs, found.mr_bends, found.ct_stairs, found.label_stairs]).all()
+
+
 @pytest.mark.parametrize("orientation", ["LPS", "PSR", "IAL"])
 def test_measures_are_the_same_from_a_file_of_any_orientation(orientation: str) -> None:
     head = with_values(sound(), "mr", (slice(None), slice(None), slice(38, None)), 0)
