@@ -1,7 +1,7 @@
 """Run an outside command where it can disturb nobody.
 
 A tool gets a process group of its own, an empty folder that is removed afterwards, a limit of
-threads and of time. What it prints goes to files; whatever it started is killed with it.
+threads, of time and of memory. What it prints goes to files; whatever it started is killed with it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -35,6 +36,10 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # what terminals take for colour
 _TAIL_BYTES = 4096
 _LONGEST_LINE = 300
 _DEATH_S = 5.0  # a killed process is gone in milliseconds, unless it waits for a disk
+_LOOK_S = 0.5  # how often memory is looked at: some milliseconds each
+_GIB = 1024**3
+_SHARE = 0.9  # of the memory that is there: with more, the system would begin to kill, and not the tool alone
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @contextlib.contextmanager
@@ -60,6 +65,7 @@ def run(
     timeout_s: float,
     threads: int = 1,
     environment: Mapping[str, str] | None = None,
+    memory_bytes: int | None = None,
 ) -> None:
     """Run a command to its end, in a folder made by `work_folder`; `STDOUT` and `STDERR` in it hold what it said.
 
@@ -70,10 +76,12 @@ def run(
         timeout_s: after that it is killed with all its children.
         threads: what the common libraries are told to use.
         environment: further variables, or others than ours.
+        memory_bytes: what it may take with all its children before it is stopped; None: nine tenths of what this
+            machine has.
 
     Raises:
-        StepFailed: it could not be started, took too long, was killed or ended with another code than 0. One line
-            with the last thing it said; the end of its messages is a note on the error.
+        StepFailed: it could not be started, took too long or too much memory, was killed or ended with another code
+            than 0. One line with the last thing it said; the end of its messages is a note on the error.
     """
     (folder / TEMPORARY).mkdir(exist_ok=True)
     guarded = [sys.executable, "-I", "-S", str(_GUARD), *map(str, command)]
@@ -83,14 +91,40 @@ def run(
             guarded, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=folder, env=settings, start_new_session=True
         )
         try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            why = f"was not done after {timeout_s:g} s and was stopped with everything it started"
-            raise _failure(tool, why, folder) from None
+            why = _watched(process, timeout_s, most_bytes() if memory_bytes is None else memory_bytes)
         finally:
             _kill_all(process)
-    if code != 0:
-        raise _failure(tool, _why(code), folder)
+    if why:
+        raise _failure(tool, why, folder)
+
+
+def most_bytes() -> int:
+    """What one tool may take on this machine, or in this container."""
+    there = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):  # no limit is the word `max`; other systems have no such file
+        there = min(there, int(_CONTAINER_LIMIT.read_text()))
+    return int(_SHARE * there)
+
+
+def _watched(process: "subprocess.Popen[bytes]", timeout_s: float, memory_bytes: int) -> str:
+    """Wait for the end; what went wrong, or nothing."""
+    end = time.monotonic() + timeout_s
+    while (left := end - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(min(_LOOK_S, left))
+            return _why(code) if code else ""
+        if _taken_bytes(process.pid) > memory_bytes:
+            return f"took more than {memory_bytes / _GIB:.1f} GiB of memory and was stopped with everything it started"
+    return f"was not done after {timeout_s:g} s and was stopped with everything it started"
+
+
+def _taken_bytes(pid: int) -> int:
+    taken = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for part in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                taken += part.memory_info().rss
+    return taken
 
 
 def _environment(folder: Path, threads: int, more: Mapping[str, str]) -> dict[str, str]:

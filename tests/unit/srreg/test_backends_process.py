@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from srreg.backends import process
 from srreg.backends.process import STDERR, STDOUT, run, work_folder
 from srreg.errors import StepFailed
 
@@ -122,6 +123,53 @@ def test_a_timeout_kills_the_tool_and_all_it_started_even_outside_its_group(tmp_
 def test_what_a_finished_tool_left_running_in_its_group_is_killed(tmp_path: Path) -> None:
     _run(_FAMILY.replace(", subprocess.Popen(sleep, start_new_session=True)", ", subprocess.Popen(sleep)"), tmp_path)
     assert all(_is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+def test_what_a_finished_tool_left_running_outside_its_group_is_killed(tmp_path: Path) -> None:
+    _run(_FAMILY, tmp_path)
+    assert all(_is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+_ORPHAN = """
+import os, pathlib, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        pathlib.Path('pids').write_text(str(os.getpid()))
+        time.sleep(60)
+    os._exit(0)
+while not pathlib.Path('pids').exists() or not pathlib.Path('pids').read_text():
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize("then", ["", "time.sleep(60)"], ids=["ends", "hangs"])
+def test_a_daemon_that_has_left_its_parents_and_its_group_is_killed_too(tmp_path: Path, then: str) -> None:
+    if then:
+        with pytest.raises(StepFailed, match="was not done"):
+            _run(_ORPHAN + then, tmp_path, timeout_s=1.5)
+    else:
+        _run(_ORPHAN, tmp_path)
+    assert _is_gone(int((tmp_path / "pids").read_text()))
+
+
+def test_too_much_memory_stops_the_tool_and_all_it_started(tmp_path: Path) -> None:
+    hungry = "import time; x = bytearray(300_000_000); time.sleep(60)"
+    child = f"import sys, subprocess; subprocess.run([sys.executable, '-I', '-S', '-c', {hungry!r}])"
+    started = time.monotonic()
+    with pytest.raises(StepFailed, match=r"tool took more than 0\.2 GiB of memory and was stopped"):
+        _run(child, tmp_path, memory_bytes=200 * 1024**2)
+    assert time.monotonic() - started < 15
+
+
+def test_a_tool_may_take_nearly_all_memory_or_what_a_container_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(process, "_CONTAINER_LIMIT", limit)
+    total = psutil.virtual_memory().total
+    for text, expected in ((None, total), ("max\n", total), ("1000000000\n", 1_000_000_000)):
+        if text is not None:
+            limit.write_text(text)
+        assert process.most_bytes() == int(0.9 * expected)
 
 
 def test_an_interrupt_kills_the_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
