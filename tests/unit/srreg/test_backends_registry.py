@@ -66,7 +66,7 @@ def test_without_a_name_and_without_a_tool_each_candidate_says_what_to_type(monk
         make(SEGMENTERS, None, Resources())
     assert str(caught.value) == (
         "no segmenter can run here: samseg has no environment yet: srreg weights fetch samseg; "
-        "or give files of your own: precomputed:DIR"
+        "or give files or a tool of your own: precomputed:DIR, command:'LINE'"
     )
     assert caught.value.exit_code == 4
 
@@ -103,9 +103,7 @@ def test_a_slip_of_the_pen_is_answered_with_the_nearest_name() -> None:
     [
         (SKULL_STRIPPERS, "hd-bet"),
         (SKULL_STRIPPERS, "synthstrip"),
-        (SKULL_STRIPPERS, "command"),
         (SEGMENTERS, "synthseg"),
-        (SEGMENTERS, "command"),
     ],
 )
 def test_a_name_of_a_later_version_is_answered_plainly(registry: Registry[type[Backend]], name: str) -> None:

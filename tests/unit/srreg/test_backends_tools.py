@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from phantom import head
 
@@ -14,12 +13,10 @@ from srreg.backends.segmenters import samseg
 from srreg.backends.segmenters.samseg import Samseg
 from srreg.backends.segmenters.samseg_labels import OTHERS, TO_SR_REG
 from srreg.backends.skull_strippers import hd_bet_minimal
-from srreg.backends.skull_strippers.hd_bet_minimal import HdBetMinimal, network_grid
+from srreg.backends.skull_strippers.hd_bet_minimal import HdBetMinimal
 from srreg.backends.torch_probe import TorchProbe, missing_device
 from srreg.errors import BackendUnavailable, StepFailed
-from srreg.geometry import resample
 from srreg.labels import INDICES
-from srreg.volume import Grid, Volume
 
 HEAD = head(spacing_mm=7.0, shape=(16, 32, 40))
 
@@ -143,28 +140,6 @@ def test_another_failure_on_the_gpu_is_not_tried_again(make_tool: MakeTool, work
     with pytest.raises(StepFailed, match="launch failure"):
         HdBetMinimal(Resources(work=work, device="cuda"))(HEAD)
     assert (tmp_path / "runs").read_text() == "x"
-
-
-def test_the_networks_grid_covers_the_same_box_along_the_same_axes() -> None:
-    affine = np.array([[0, 0, 2.0, 5], [-1.0, 0, 0, 6], [0, 4.0, 0, 7], [0, 0, 0, 1]])
-    made = network_grid(Grid((9, 6, 12), affine))
-    assert made.shape == (6, 16, 16)
-    assert made.spacing_mm == pytest.approx((1.5, 1.5, 1.5))
-    corner = np.array([-0.5, -0.5, -0.5, 1])
-    np.testing.assert_allclose(made.affine @ corner, affine @ corner)
-    opposite = np.array([6, 16, 16, 1]) - [0.5, 0.5, 0.5, 0]
-    np.testing.assert_allclose(made.affine @ opposite, affine @ (np.array([9, 6, 12, 1]) - [0.5, 0.5, 0.5, 0]))
-
-
-@pytest.mark.parametrize("spacing_mm", [1.0, 2.0, 4.0])
-def test_a_mask_comes_back_from_the_networks_grid_where_it_was(spacing_mm: float) -> None:
-    n = int(48 / spacing_mm)
-    grid = Grid((n, n + 4, n + 8), np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0]))
-    world = np.einsum("ij,jdhw->idhw", grid.affine[:3, :3], np.indices(grid.shape).astype(float))
-    ball = np.linalg.norm(world - np.array([22.0, 30.0, 28.0])[:, None, None, None], axis=0) < 15
-    there = resample(Volume(ball, grid.affine), network_grid(grid))
-    back = resample(there, grid).data >= 0.5
-    assert 2 * (ball & back).sum() / (ball.sum() + back.sum()) > 0.97
 
 
 def test_a_damaged_network_is_found_by_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,121 @@
+"""A tool of the user's own, named by its command line: `command:LINE` with `{input}` and `{output}` in it."""
+
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from srreg import io
+from srreg.backends.contract import read_result
+from srreg.backends.gpu import with_cpu_retry
+from srreg.backends.process import run, work_folder
+from srreg.backends.protocol import Resources
+from srreg.errors import UsageError
+from srreg.files import sha256
+from srreg.geometry import reorient_to_ras
+from srreg.subject import Subject
+from srreg.volume import LabelMap
+
+REQUIRED = ("{input}", "{output}")
+PLACES = (*REQUIRED, "{device}", "{threads}")
+
+_PLACE = re.compile(r"\{[a-z_]+\}")
+_OPTION = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)  # `--model=FILE` names a file, too
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Program and arguments; no shell ever sees them.
+
+    Args:
+        words: as they are handed to the system, with `PLACES` still in them; what names a file does so from the root,
+            because the tool runs in a folder of its own.
+    """
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, line: str, option: str) -> "CommandLine":
+        """Take a line apart as a shell would, and nothing more: no variables, no wildcards, no pipes.
+
+        Raises:
+            UsageError: a quote is open, `{input}` or `{output}` is missing, or there is a place we do not know.
+        """
+        example = f"""{option} 'command:TOOL --fast "{{input}}" "{{output}}"'"""
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"{option} command: {str(error).lower()} in {line!r}; expected {example}") from error
+        if missing := [place for place in REQUIRED if place not in line]:
+            raise UsageError(f"{option} command: the line has no {' and no '.join(missing)}; expected {example}")
+        if unknown := sorted(set(_PLACE.findall(line)) - set(PLACES)):
+            raise UsageError(f"{option} command: there is no {', '.join(unknown)}; a line may have {', '.join(PLACES)}")
+        return cls((_program(words[0]), *map(_from_root, words[1:])))
+
+    def check(self) -> list[str]:
+        """One line if the program is not there, or may not be run."""
+        if shutil.which(self.words[0]):
+            return []
+        return [f"command: {self.words[0]} is no program here; name it by its path, or add it to PATH"]
+
+    def fingerprint(self) -> str:
+        """The line with a digest in the place of each file; folders count by name, device and threads not at all."""
+        program, *arguments = self.words
+        return " ".join(["command", _described(shutil.which(program) or program), *map(_described, arguments)])
+
+    def run(self, tool: str, subject: Subject, resources: Resources, file_name: str) -> LabelMap:
+        """What the tool makes of the whole-head MR, its axes turned to RAS.
+
+        Raises:
+            StepFailed: it failed, or wrote nothing that can be read.
+        """
+        knows_device = any("{device}" in word for word in self.words)
+
+        def attempt(device: str) -> LabelMap:
+            with work_folder(resources.work) as folder:
+                source, target = folder / "mr.nii.gz", folder / file_name
+                io.write_volume(source, subject.mr)
+                words = self._filled(source, target, device, resources.threads)
+                run(tool, words, folder, timeout_s=resources.timeout_s, threads=resources.threads)
+                return reorient_to_ras(read_result(tool, target))
+
+        return with_cpu_retry(tool, subject.id, resources.device if knows_device else "cpu", attempt)
+
+    def _filled(self, source: Path, target: Path, device: str, threads: int) -> list[str]:
+        values = dict(zip(PLACES, map(str, (source, target, device, threads)), strict=True))
+        return [_PLACE.sub(lambda match: values.get(match.group(), match.group()), word) for word in self.words]
+
+
+def _program(word: str) -> str:
+    """A name is looked up on PATH when it runs; a path counts from here."""
+    return str(Path(word).absolute()) if "/" in word else word
+
+
+def _from_root(word: str) -> str:
+    option, name = _parts(word)
+    path = Path(name)
+    names_something = path.is_file() or ("/" in name and path.is_dir())  # a subcommand may be called as a folder is
+    return option + str(path.absolute()) if names_something else word
+
+
+def _parts(word: str) -> tuple[str, str]:
+    match = _OPTION.fullmatch(word)
+    assert match is not None
+    return match[1] or "", match[2]
+
+
+def _described(word: str) -> str:
+    option, name = _parts(word)
+    path = Path(name)
+    if path.is_file():
+        status = path.stat()
+        return f"{option}{path.name}:{_digest(path, status.st_size, status.st_mtime_ns)}"
+    return f"{option}{path.name}" if path.is_absolute() else word
+
+
+@cache
+def _digest(path: Path, size: int, changed_ns: int) -> str:
+    """Once for each state of a file: a build asks for each subject."""
+    return sha256(path)
