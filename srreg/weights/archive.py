@@ -105,11 +105,16 @@ class Archive:
     @property
     def remedy(self) -> str:
         """The line to type, and what to do without a network."""
-        size = f"{self.size} bytes" if self.size else "size not published"
         return (
-            f"srreg weights fetch {self.name}; without a network put {self.url} ({size}, "
-            f"sha256 {self.sha256 or 'not published'}) into {weights_folder()} as {self.file_name} and type the same"
+            f"srreg weights fetch {self.name}; without a network put {self.origin} "
+            f"into {weights_folder()} as {self.file_name} and type the same"
         )
+
+    @property
+    def origin(self) -> str:
+        """Where it lies, its size and its digest, as far as they are published."""
+        size = f"{self.size} bytes" if self.size else "size not published"
+        return f"{self.url} ({size}, sha256 {self.sha256 or 'not published'})"
 
     def _is_whole(self, name: str, digest: str) -> bool:
         path = self.folder / name

@@ -19,6 +19,7 @@ from srreg.errors import BackendUnavailable, StepFailed
 from srreg.labels import remap
 from srreg.subject import Subject
 from srreg.volume import LabelMap
+from srreg.weights.download import Advance
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +102,11 @@ class Samseg:
         return checked_labels(self.name, remap(found, TO_SR_REG), subject)
 
 
-def fetch() -> None:
+def fetch(advance: Advance) -> None:
     """Make the tool's environment: the one place where it may use the network. A second call changes nothing.
+
+    Args:
+        advance: is told nothing; uv does not say how far it is.
 
     Raises:
         BackendUnavailable: uv could not make it; what uv said is in the message.

@@ -193,7 +193,7 @@ def test_an_environment_that_was_never_made_is_answered_with_the_line_to_type(
     _samseg_says(monkeypatch, tmp_path, "sys.exit('No solution found')")
     assert Samseg(Resources()).check() == ["samseg has no environment yet: srreg weights fetch samseg"]
     with pytest.raises(BackendUnavailable, match="could not be made: uv failed with exit code 1: No solution found"):
-        samseg.fetch()
+        samseg.fetch(lambda done, total: None)
 
 
 @pytest.mark.parametrize("answer", ["'garbage'", """'{"versions": {}}'"""])
@@ -208,7 +208,7 @@ def test_an_atlas_that_is_not_the_published_one_is_refused(monkeypatch: pytest.M
     _samseg_says(monkeypatch, tmp_path, """Path(sys.argv[-1]).write_text('{"versions": {}, "atlas": "00"}')""")
     assert "another or a damaged atlas" in Samseg(Resources()).check()[0]
     with pytest.raises(BackendUnavailable, match="is not the published one"):
-        samseg.fetch()
+        samseg.fetch(lambda done, total: None)
 
 
 def test_only_fetching_may_use_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ Path({str(tmp_path)!r}, 'options').write_text(sys.argv[1])""",
     )
     assert Samseg(Resources()).check() == []
     assert (tmp_path / "options").read_text() == "--offline"
-    samseg.fetch()
+    samseg.fetch(lambda done, total: None)
     assert (tmp_path / "options").read_text() != "--offline"
 
 
