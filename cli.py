@@ -130,7 +130,12 @@ def _print_plan(todo: Any, settings: Any, as_json: bool) -> None:
 def _print_build(report: Any, out: Path, as_json: bool) -> None:
     failed = {o.id: o.reason for o in report.failed}
     if as_json:
-        print(json.dumps({"built": [o.id for o in report.built], "ready": report.ready, "failed": failed}, indent=2))
+        codes = {o.id: o.code for o in report.failed}
+        print(
+            json.dumps(
+                {"built": [o.id for o in report.built], "ready": report.ready, "failed": failed, "codes": codes}, indent=2
+            )
+        )
         return
     counts = {"built": report.built, "ready before": report.ready, "failed": failed, "excluded": report.excluded}
     print(", ".join(f"{len(ids)} {word}" for word, ids in counts.items()))
@@ -144,16 +149,16 @@ def check(synthrad_dir: SynthradDir, as_json: Json = False) -> None:
     """Read everything, change nothing: what is missing, corrupt or odd."""
     from srreg.sources.synthrad import find_cases, read_case
 
-    cases, problems = find_cases(synthrad_dir), {}
+    cases, problems, codes = find_cases(synthrad_dir), {}, {}
     with progress("reading") as (advance,):
         for number, case in enumerate(cases, start=1):
             try:
                 read_case(case)
             except SrregError as error:
-                problems[case.id] = str(error)
+                problems[case.id], codes[case.id] = str(error), error.code
             advance(number, len(cases), case.id)
     if as_json:
-        print(json.dumps({"subjects": [c.id for c in cases], "problems": problems}, indent=2))
+        print(json.dumps({"subjects": [c.id for c in cases], "problems": problems, "codes": codes}, indent=2))
     else:
         for subject_id, problem in problems.items():
             print(f"{subject_id}: {problem}")

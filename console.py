@@ -126,7 +126,7 @@ def _stop(number: int, frame: object) -> NoReturn:
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run a command; a `SrregError` becomes one line and the exit code of its class."""
+    """Run a command; a `SrregError` becomes one line with its code, and the exit code of its class."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), _stop)
@@ -136,7 +136,7 @@ def run(app: typer.Typer) -> NoReturn:
     except SrregError as error:
         if _Verbose.is_on:
             raise
-        say(f"error: {error}")
+        say(f"error: {error} [{error.code}]")
         sys.exit(error.exit_code)
     except _Stopped as stopped:
         say("interrupted; run the same command again to go on")

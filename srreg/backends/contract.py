@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from srreg.errors import DataError, StepFailed
+from srreg.errors import DataError, ResultRefused
 from srreg.io import read_labels
 from srreg.labels import INDICES, LABELS, check_known
 from srreg.subject import Subject
@@ -30,25 +30,25 @@ def read_result(tool: str, path: Path) -> LabelMap:
     """Read what a tool should have written.
 
     Raises:
-        StepFailed: it wrote nothing there, or no label map.
+        ResultRefused: it wrote nothing there, or no label map.
     """
     if not path.exists():
-        raise StepFailed(f"{tool} reported success but wrote no {path.name}")
+        raise ResultRefused(f"{tool} reported success but wrote no {path.name}")
     try:
         return read_labels(path)
     except DataError as error:
         what = str(error).removeprefix(f"{path}: ")
-        raise StepFailed(f"{tool} wrote a {path.name} that cannot be used: {what}") from error
+        raise ResultRefused(f"{tool} wrote a {path.name} that cannot be used: {what}") from error
 
 
 def check_grid(tool: str, result: LabelMap, expected: Grid) -> None:
     """Refuse a result that does not lie on the grid of what the tool was given; nothing is resampled to fit.
 
     Raises:
-        StepFailed: with both grids.
+        ResultRefused: with both grids.
     """
     if not result.grid.matches(expected):
-        raise StepFailed(
+        raise ResultRefused(
             f"{tool} gave another grid than its image's: {result.grid}, first voxel at {_origin(result.grid)} mm; "
             f"the image: {expected}, first voxel at {_origin(expected)} mm"
         )
@@ -65,7 +65,7 @@ def checked_brain(tool: str, brain: LabelMap, subject: Subject) -> LabelMap:
     on all sides is filled. A log line says what was changed.
 
     Raises:
-        StepFailed: another grid than the MR's, empty, full, in pieces of like size, or outside 0.6 to 2.2 l.
+        ResultRefused: another grid than the MR's, empty, full, in pieces of like size, or outside 0.6 to 2.2 l.
     """
     check_grid(tool, brain, subject.mr.grid)
     whole = _whole(tool, brain)
@@ -77,14 +77,14 @@ def checked_labels(tool: str, labels: LabelMap, subject: Subject) -> LabelMap:
     """The labels themselves, if they can be a brain's; a log line names structures that are missing.
 
     Raises:
-        StepFailed: another grid than the MR's, values outside `srreg.labels`, empty, full, or tissue (CSF and background
+        ResultRefused: another grid than the MR's, values outside `srreg.labels`, empty, full, or tissue (CSF and background
             apart) outside 0.6 to 2.2 l.
     """
     check_grid(tool, labels, subject.mr.grid)
     try:
         check_known(labels)
     except DataError as error:
-        raise StepFailed(f"{tool} gave {error}") from error
+        raise ResultRefused(f"{tool} gave {error}") from error
     _check_extent(tool, labels)
     _check_volume(tool, LabelMap((labels.data != 0) & (labels.data != _CSF), labels.affine).volume_ml())
     missing = [label.name for label in LABELS if label.index in set(INDICES) - {0} - set(labels.values)]
@@ -101,14 +101,14 @@ def _listed(names: Sequence[str]) -> str:
 
 def _check_extent(tool: str, result: LabelMap) -> None:
     if not result.data.any():
-        raise StepFailed(f"{tool} found nothing: every voxel is background")
+        raise ResultRefused(f"{tool} found nothing: every voxel is background")
     if result.data.all():
-        raise StepFailed(f"{tool} took the whole image for brain: no voxel is background")
+        raise ResultRefused(f"{tool} took the whole image for brain: no voxel is background")
 
 
 def _check_volume(tool: str, brain_ml: float) -> None:
     if not SMALLEST_BRAIN_ML <= brain_ml <= LARGEST_BRAIN_ML:
-        raise StepFailed(
+        raise ResultRefused(
             f"{tool} gave a brain of {brain_ml:.0f} ml; expected {SMALLEST_BRAIN_ML:.0f} to {LARGEST_BRAIN_ML:.0f} ml. "
             "Look at the image, or give files of your own: precomputed:DIR"
         )
@@ -122,7 +122,7 @@ def _whole(tool: str, brain: LabelMap) -> LabelMap:
     sizes[0] = 0
     largest = pieces == int(sizes.argmax())
     if sizes.max() < _LEAST_OF_ONE_PIECE * sizes.sum():
-        raise StepFailed(f"{tool} gave a brain in {count} pieces, the largest only {sizes.max() / sizes.sum():.0%} of it")
+        raise ResultRefused(f"{tool} gave a brain in {count} pieces, the largest only {sizes.max() / sizes.sum():.0%} of it")
     filled = ndimage.binary_fill_holes(largest)
     whole = LabelMap(filled, brain.affine)
     removed, added = int(found.sum() - largest.sum()), int(filled.sum() - largest.sum())

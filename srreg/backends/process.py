@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from srreg.errors import StepFailed
+from srreg.errors import ToolFailed
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def run(
             machine has.
 
     Raises:
-        StepFailed: it could not be started, took too long or too much memory, was killed or ended with another code
+        ToolFailed: it could not be started, took too long or too much memory, was killed or ended with another code
             than 0. One line with the last thing it said; the end of its messages is a note on the error.
     """
     (folder / TEMPORARY).mkdir(exist_ok=True)
@@ -157,9 +157,9 @@ def _why(code: int) -> str:
     return f"failed with exit code {code}"
 
 
-def _failure(tool: str, why: str, folder: Path) -> StepFailed:
+def _failure(tool: str, why: str, folder: Path) -> ToolFailed:
     said = [text for text in (_tail(folder / STDERR), _tail(folder / STDOUT)) if text]
-    error = StepFailed(f"{tool} {why}" + (f": {said[0].splitlines()[-1][:_LONGEST_LINE]}" if said else ""))
+    error = ToolFailed(f"{tool} {why}" + (f": {said[0].splitlines()[-1][:_LONGEST_LINE]}" if said else ""))
     if said:
         error.add_note(f"The last that {tool} said:\n" + "\n".join(said))
     return error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from srreg.build.executors import ProcessEach
 from srreg.build.worker import Job, Outcome
-from srreg.errors import BackendUnavailable, UsageError
+from srreg.errors import BackendUnavailable, StepFailed, UsageError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -72,6 +72,6 @@ def _outcome(future: "Future", job: Job) -> Outcome:
     error = future.exception()
     if error is not None:
         why = f"its workers died or could not run it ({type(error).__name__}); are they short of memory, do they have srreg?"
-        return Outcome(job.case.id, "failed", why, 1)
+        return Outcome(job.case.id, "failed", why, 1, StepFailed.code)
     outcome: Outcome = future.result()
     return outcome

@@ -9,6 +9,7 @@ from multiprocessing.context import SpawnProcess
 
 from srreg.build.memory import fits
 from srreg.build.worker import Job, Outcome, run_in_child
+from srreg.errors import StepFailed
 
 _SIGKILL = -9
 _LOOK_AGAIN_S = 0.5
@@ -35,7 +36,7 @@ class ProcessEach:
         process = context.Process(target=run_in_child, args=(job, send), daemon=False)
         while not self._has_started(process):
             if self._is_stopped:
-                return Outcome(job.case.id, "failed", "interrupted before it began", 1)
+                return Outcome(job.case.id, "failed", "interrupted before it began", 1, StepFailed.code)
             time.sleep(_LOOK_AGAIN_S)
         send.close()
         try:
@@ -43,7 +44,7 @@ class ProcessEach:
             return outcome
         except EOFError:
             process.join()
-            return Outcome(job.case.id, "failed", _why(process.exitcode), 1)
+            return Outcome(job.case.id, "failed", _why(process.exitcode), 1, StepFailed.code)
         finally:
             process.join()
             with self._lock:

@@ -67,7 +67,7 @@ def plan_cases(settings: BuildSettings, cases: list[Case], hashes: RememberedHas
         try:
             job = _job(settings, case, hashes)
         except SrregError as error:
-            failed.append(Outcome(case.id, "failed", str(error), error.exit_code))
+            failed.append(Outcome(case.id, "failed", str(error), error.exit_code, error.code))
             continue
         if is_published(settings.out, case.id, job.build_key, settings.deep):
             ready.append(case.id)

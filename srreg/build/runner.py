@@ -149,7 +149,8 @@ def _log(outcome: Outcome) -> None:
         log.warning("%s: %s", outcome.id, note)
     if outcome.trace:
         log.info("%s: %s", outcome.id, outcome.trace)
-    log.info("%s: %s in %.1f s %s", outcome.id, outcome.status, outcome.seconds, outcome.reason)
+    code = f" [{outcome.code}]" if outcome.code else ""
+    log.info("%s: %s in %.1f s %s%s", outcome.id, outcome.status, outcome.seconds, outcome.reason, code)
 
 
 def _previous(out: Path) -> dict[str, Participant]:

@@ -18,7 +18,7 @@ from srreg.build.head_measures import measure_head
 from srreg.build.publish import Provenance, publish
 from srreg.build.recipe import build_subject, recipe_fingerprint
 from srreg.build.step import Step
-from srreg.errors import SrregError, StepFailed
+from srreg.errors import UNFORESEEN, SrregError, StepFailed
 from srreg.files import sha256, write_json
 from srreg.sources.synthrad import Case, read_case
 from srreg.subject import Subject
@@ -50,6 +50,7 @@ class Outcome:
         status: `built` or `failed`.
         reason: why it failed, one line.
         exit_code: of the error.
+        code: of the error, as `srreg.errors` lists them; empty if it was built.
         seconds: from the first file read to the last written.
         notes: warnings on the way.
         trace: where an error came from that nobody foresaw.
@@ -59,6 +60,7 @@ class Outcome:
     status: str
     reason: str = ""
     exit_code: int = 0
+    code: str = ""
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     trace: str = ""
@@ -99,18 +101,18 @@ def run(job: Job) -> Outcome:
     """Build one subject here and now; an error a user can cause becomes an outcome."""
     started, notes = perf_counter(), _Notes()
     logging.getLogger().addHandler(notes)
-    status, reason, exit_code, trace = "built", "", 0, ""
+    status, reason, exit_code, code, trace = "built", "", 0, "", ""
     try:
         _build(job)
     except SrregError as error:
-        status, reason, exit_code = "failed", str(error), error.exit_code
+        status, reason, exit_code, code = "failed", str(error), error.exit_code, error.code
     except Exception as error:  # a tool's own error, or a bug of ours: it costs this subject only
         last_line = (str(error).strip().splitlines() or [""])[-1].strip()
-        status, exit_code, trace = "failed", 1, traceback.format_exc()
+        status, exit_code, code, trace = "failed", 1, UNFORESEEN, traceback.format_exc()
         reason = f"unexpected {type(error).__name__}: {last_line} (srreg -v build shows where)"
     finally:
         logging.getLogger().removeHandler(notes)
-    return Outcome(job.case.id, status, reason, exit_code, perf_counter() - started, tuple(notes.lines), trace)
+    return Outcome(job.case.id, status, reason, exit_code, code, perf_counter() - started, tuple(notes.lines), trace)
 
 
 def run_in_child(job: Job, answer: Connection) -> None:

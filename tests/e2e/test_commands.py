@@ -58,6 +58,7 @@ def test_an_error_is_a_line_with_a_code(name, arguments, code, words, tmp_path):
     told = command(name, *arguments, cwd=tmp_path)
     assert told.returncode == code, told.stderr
     assert words in told.stderr
+    assert words == "--synthrad-dir" or f"[SRR-{code}" in told.stderr  # that line is typer's own
     assert "Traceback" not in told.stderr
     assert told.stdout == ""
     assert not list(tmp_path.iterdir())
