@@ -29,7 +29,7 @@ class About:
     source: str  # where it comes from
     citation: str
     weights: str  # where its model lies, and whether anything must be downloaded
-    memory_gib: float  # peak on a whole head at 1 mm, measured
+    memory_gib: float  # peak on a whole head at 1 mm, measured where its file does not say otherwise
     core_minutes: float  # the same head, one core of 2024
     remark: str = ""
 
@@ -38,7 +38,7 @@ class Backend(Protocol):
     """Finds the brain (a mask of 0 and 1) or the regions (values of `srreg.labels`) on a whole head."""
 
     name: ClassVar[str]
-    takes: ClassVar[str]  # what stands after `NAME:`; DIR, [DIR] where it may be left out, 'LINE', or nothing
+    takes_more: ClassVar[bool]  # whether something may stand behind the name: NAME:DIR, NAME:LINE
     about: ClassVar[About]
 
     def __init__(self, resources: Resources) -> None: ...

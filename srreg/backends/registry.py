@@ -62,7 +62,7 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
         return _best(registry, resources)
     name, colon, argument = spec.partition(":")
     kind = registry.load(name)
-    if colon and not kind.takes:
+    if colon and not kind.takes_more:
         raise UsageError(f"{name} takes no folder; leave out ':{argument}'")
     is_line = name == COMMAND
     folder = Path(argument) if argument and not is_line else None
@@ -74,7 +74,7 @@ def make(registry: Registry[type[Backend]], spec: str | None, resources: Resourc
 
 
 def with_weights() -> list[str]:
-    """Back ends that rest on weights or an atlas, whose digests are pinned in their files."""
+    """Back ends that rest on weights or an atlas, whose digests are pinned in their files or were written down at first."""
     return [name for registry in (SKULL_STRIPPERS, SEGMENTERS) for name in registry if name not in OF_YOUR_OWN]
 
 

@@ -15,7 +15,7 @@ class Precomputed:
     """Reads `DIR/<ID>/labels.nii.gz`: FreeSurfer's values, the two sides merged. Any orientation, but the MR's own voxels."""
 
     name: ClassVar[str] = "precomputed"
-    takes: ClassVar[str] = "DIR"
+    takes_more: ClassVar[bool] = True
     about: ClassVar[About] = About(
         licence="that of the files",
         source="a folder of yours",

@@ -47,7 +47,7 @@ class Samseg:
     """Runs SAMSEG on the whole head: skull and scalp are part of its atlas. About 9 minutes of one core at 1 mm."""
 
     name: ClassVar[str] = "samseg"
-    takes: ClassVar[str] = ""
+    takes_more: ClassVar[bool] = False
     about: ClassVar[About] = About(
         licence="MIT",
         source="https://pypi.org/project/samseg/",

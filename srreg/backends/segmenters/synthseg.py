@@ -30,7 +30,7 @@ class Synthseg:
     """
 
     name: ClassVar[str] = "synthseg"
-    takes: ClassVar[str] = ""
+    takes_more: ClassVar[bool] = False
     about: ClassVar[About] = About(
         licence="FreeSurfer Software License; SynthSeg itself Apache-2.0",
         source="https://surfer.nmr.mgh.harvard.edu/fswiki/SynthSeg",

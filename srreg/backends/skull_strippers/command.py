@@ -17,7 +17,7 @@ class Command:
     """
 
     name: ClassVar[str] = "command"
-    takes: ClassVar[str] = "'LINE'"
+    takes_more: ClassVar[bool] = True
     about: ClassVar[About] = About(
         licence="that of the tool",
         source="a program of yours",

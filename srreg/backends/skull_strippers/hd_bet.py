@@ -45,7 +45,7 @@ class HdBet:
     """
 
     name: ClassVar[str] = "hd-bet"
-    takes: ClassVar[str] = "[DIR]"
+    takes_more: ClassVar[bool] = True
     about: ClassVar[About] = About(
         licence="Apache-2.0; the weights' is at their record",
         source="https://pypi.org/project/hd-bet/",

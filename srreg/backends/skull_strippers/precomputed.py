@@ -14,7 +14,7 @@ class Precomputed:
     """Reads `DIR/<ID>/brain.nii.gz`: what is not 0 is brain. Any orientation, but the MR's own voxels."""
 
     name: ClassVar[str] = "precomputed"
-    takes: ClassVar[str] = "DIR"
+    takes_more: ClassVar[bool] = True
     about: ClassVar[About] = About(
         licence="that of the files",
         source="a folder of yours",

@@ -23,7 +23,7 @@ class Synthstrip:
     """Runs `mri_synthstrip` on the whole-head MR; it resamples by itself and gives the mask on the image's own grid."""
 
     name: ClassVar[str] = "synthstrip"
-    takes: ClassVar[str] = ""
+    takes_more: ClassVar[bool] = False
     about: ClassVar[About] = About(
         licence="FreeSurfer Software License",
         source="https://surfer.nmr.mgh.harvard.edu/docs/synthstrip/",
