@@ -1,0 +1,74 @@
+"""The benchmark on simulated heads of real anatomy, on a CPU at quarter size: every row, one protocol.
+
+python perf/simulated.py LABEL_MAPS --out simulated     (two cores: about an hour and a half; run it again to go on)
+
+LABEL_MAPS: a folder of whole-head label maps of 12 people, as `srreg simulate` takes them. People are split first; each
+test and each validation person is there twice, with other contrast, noise and pose, each training person eight times, bent
+by other diffeomorphisms. Rows are trained with the profile `reduced`, three of them with three seeds.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from srreg.build.splits import draw
+from srreg.files import read_tsv
+
+_TIMES = {"train": 8, "val": 2, "test": 2}  # so often is each person there
+_SEEDED = "voxelmorph,voxelmorph-features,mambamorph"
+_BIN = Path(sys.executable).parent
+
+
+def main() -> None:
+    """Simulate, build, train, register, score; prints the table. Every step goes on where it was."""
+    options = _options()
+    tree, dataset, runs = (options.out / name for name in ("tree", "sr-reg", "runs"))
+    maps = len(list(options.label_maps.glob("*.nii.gz")))
+    procs = ["--n-procs", str(os.cpu_count() or 1)]
+    simulate = ["--label-maps", options.label_maps, "--subjects", str(_TIMES["train"] * maps), "--size", "quarter", *procs]
+    _run("srreg", "simulate", "--out", tree, *simulate)
+    given = f"precomputed:{tree}"
+    tools = ["--skull-stripper", given, "--segmenter", given]
+    left_out = ",".join(_left_out(tree))
+    _run("srreg", "build", "--synthrad-dir", tree, "--out", dataset, "--size", "quarter", *tools, "--exclude", left_out, *procs)
+    bench = ["--data", dataset, "--out", runs, "--profile", "reduced", "--device", "cpu"]
+    _run("bench", "run", "--methods", "all,syn-tuned", *bench)
+    _run("bench", "run", "--methods", _SEEDED, "--seeds", "0,1,2", *bench)
+    _run("bench", "page", "--data", dataset, "--out", runs)
+    _run("bench", "table", "--markdown", "--out", runs)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("label_maps", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("simulated"))
+    return parser.parse_args()
+
+
+def _left_out(tree: Path) -> Iterator[str]:
+    """Subjects who are one too many of their person; the build draws the same splits."""
+    rows = read_tsv(tree / "Task1" / "brain" / "participants.tsv", ("participant_id", "person"))
+    members = draw({row["person"] for row in rows}, seed=0).members
+    times = {person: _TIMES[name] for name, people in members.items() for person in people}
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen[row["person"]] = seen.get(row["person"], 0) + 1
+        if seen[row["person"]] > times[row["person"]]:
+            yield row["participant_id"]
+
+
+def _run(*words: object) -> None:
+    """A command of ours; its failures are told by itself, and a method that did not learn (1) stops nothing."""
+    command = [str(_BIN / str(words[0])), *map(str, words[1:])]
+    code = subprocess.run(command, check=False).returncode
+    if code > 1:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
