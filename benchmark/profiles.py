@@ -85,7 +85,7 @@ PROFILES: Mapping[str, Profile] = {
         _DEMO,
         # VoxelMorph on two cores, quarter size: a quarter of an hour; half size: two hours.
         replace(_DEMO, name="cpu", epochs=60),
-        # Quarter size, on one core: VoxelMorph's rows in 4 to 8 minutes, the others in 7 to 20.
+        # Quarter size, on one core: VoxelMorph's rows in 4 to 8 minutes, the others in 7 to 22.
         replace(
             _DEMO,
             name="reduced",

@@ -1,6 +1,6 @@
 """The benchmark on simulated heads of real anatomy, on a CPU at quarter size: every row, one protocol.
 
-python perf/simulated.py LABEL_MAPS --out simulated     (two cores: about an hour and a half; run it again to go on)
+python perf/simulated.py LABEL_MAPS --out simulated     (run it again to go on)
 
 LABEL_MAPS: a folder of whole-head label maps of 12 people, as `srreg simulate` takes them. People are split first; each
 test and each validation person is there twice, with other contrast, noise and pose, each training person eight times, bent
