@@ -15,7 +15,8 @@ from benchmark.method import CannotTrain
 from benchmark.network_input import MULTIPLE
 from benchmark.profiles import Profile, profile_named
 from benchmark.room import room_for
-from benchmark.training_pairs import SubjectArrays, TrainingPairs, ValidationPairs
+from benchmark.training_draw import TrainingPairs
+from benchmark.training_pairs import SubjectArrays, ValidationPairs
 from benchmark.training_record import RECORD, MadeFrom, beginning, is_finished, outcome
 from models import checkpoint
 from models.training import WEIGHTS, TrainingResult, fit

@@ -13,7 +13,7 @@ from models.training_step import Stepper
 from perf.gpu.heads import HEADS, Heads
 from perf.gpu.measuring import Row
 from perf.gpu.scoring import dice
-from perf.gpu.trainings import Drawn, settings, train
+from perf.gpu.trainings import drawn, settings, train
 
 _EPOCHS = 4
 _TRIED = 3  # steps, to see how long one takes
@@ -49,11 +49,11 @@ def _row(name: str, heads: Heads, seconds: float) -> Row:
 
 def _seconds_a_step(network: torch.nn.Module, heads: Heads) -> float:
     """Of a few steps after the first, which compiles; its share of validation is in it."""
-    stepper, drawn = Stepper(network, settings(1, 1), str(heads.labels.device)), Drawn(heads, seed=0, known=1)
-    stepper.step(0, drawn(0), done=0.0)
+    stepper, batches = Stepper(network, settings(1, 1), str(heads.labels.device)), drawn(heads, seed=0, known=1)
+    stepper.step(0, batches(0), done=0.0)
     started = time.perf_counter()
     for number in range(1, _TRIED + 1):  # a step ends with a look at its gradients, which waits for the device
-        stepper.step(number, drawn(number), done=0.0)
+        stepper.step(number, batches(number), done=0.0)
     return (time.perf_counter() - started) / _TRIED
 
 

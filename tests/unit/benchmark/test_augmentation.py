@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from benchmark.augmentation import bent, grey_varied, joined, windowed, with_known_fields
 from benchmark.profiles import PROFILES
-from benchmark.training_pairs import SubjectArrays, TrainingPairs
+from benchmark.training_draw import TrainingPairs
+from benchmark.training_pairs import SubjectArrays
 from models.training_settings import Batch, TrainingSettings
 
 SHAPE = (16, 24, 32)

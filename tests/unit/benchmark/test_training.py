@@ -18,7 +18,8 @@ from benchmark.hold import held
 from benchmark.method import CannotTrain
 from benchmark.network_input import min_max, padded
 from benchmark.profiles import PROFILES, Profile, profile_named
-from benchmark.training_pairs import SubjectArrays, TrainingPairs, ValidationPairs
+from benchmark.training_draw import TrainingPairs
+from benchmark.training_pairs import SubjectArrays, ValidationPairs
 from benchmark.training_record import alarm_of
 from models.training_settings import Progress
 from srreg.dataset import Dataset

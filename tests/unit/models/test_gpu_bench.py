@@ -12,7 +12,7 @@ import torch
 import models
 from perf.gpu import bench, scoring, training
 from perf.gpu.heads import Heads
-from perf.gpu.trainings import Drawn
+from perf.gpu.trainings import drawn
 from srreg.labels import SCORED
 
 SHAPE = (16, 32, 48)
@@ -88,11 +88,11 @@ def test_heads_are_painted_alike_each_time_and_look_like_their_labels(heads_file
 
 def test_training_draws_training_people_alone(heads_file: Path) -> None:
     heads = Heads.load(heads_file, torch.device("cpu"))
-    drawn = Drawn(heads, seed=0, known=1)
-    assert drawn(0).displacement is not None
-    assert drawn(1).displacement is None
-    assert drawn(1).moving.shape == (2, 1, *SHAPE)
-    assert torch.equal(drawn(1).moving, drawn(1).moving)
+    batches = drawn(heads, seed=0, known=1)
+    assert batches(0).displacement is not None
+    assert batches(1).displacement is None
+    assert batches(1).moving.shape == (2, 1, *SHAPE)
+    assert torch.equal(batches(1).moving, batches(1).moving)
     assert {heads.people[k] for k in heads.of("train")}.isdisjoint(
         heads.people[k] for pair in heads.pairs("test") for k in pair
     )
