@@ -29,6 +29,7 @@ class Provenance:
         steps: name, key and digests of the output of each, in order.
         brain_ml: volume of the brain mask before alignment.
         head: what was measured of the whole head; None where there was none.
+        bias: what the MR was divided by, as `record_bias` gives it; None where it was not.
         frame: the space its images lie in.
         files: `mr`, `ct` and, where they came in files of their own, `labels` -> that file in the source; None: SynthRAD's.
     """
@@ -40,6 +41,7 @@ class Provenance:
     steps: Sequence[Mapping[str, object]]
     brain_ml: float
     head: HeadMeasures | None = None
+    bias: Mapping[str, object] | None = None
     frame: str = "ICBM 152 2009a nonlinear symmetric"
     files: Mapping[str, str] | None = None
 
@@ -65,7 +67,8 @@ def publish(root: Path, subject: Subject, provenance: Provenance) -> None:
 
 
 def _sidecar(root: Path, subject_id: str, kind: str, digests: Mapping[str, str], provenance: Provenance) -> dict[str, object]:
-    return {
+    of_mr = {"Bias": provenance.bias} if kind == "mr" and provenance.bias is not None else {}
+    return of_mr | {
         "BrainVolumeMl": round(provenance.brain_ml, 2),
         "BuildKey": provenance.build_key,
         "GeneratedBy": {"Name": "srreg", "Version": version("srreg")},

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import NoReturn
 
+from srreg.build.bias_record import record_bias
 from srreg.build.cache import Cache
 from srreg.build.head_measures import measure_head
 from srreg.build.publish import Provenance, publish
@@ -156,7 +157,8 @@ def _build(job: Job) -> None:
     keys = [{"step": step.step, "key": step.key, "outputs": asdict(step)["outputs"]} for step in steps]
     recipe_key = recipe_fingerprint(job.recipe, subject.id)
     _check_unchanged(job)
-    publish(job.root, subject, Provenance(job.build_key, recipe_key, job.sources, parameters, keys, brain_ml, head))
+    bias = record_bias(subject)
+    publish(job.root, subject, Provenance(job.build_key, recipe_key, job.sources, parameters, keys, brain_ml, head, bias))
 
 
 def _check_unchanged(job: Job) -> None:

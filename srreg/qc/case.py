@@ -12,7 +12,7 @@ from srreg.errors import DataError
 from srreg.geometry import apply_affine, bounding_box
 from srreg.labels import INDICES
 from srreg.subject import Subject
-from srreg.volume import LabelMap
+from srreg.volume import LabelMap, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class Case:
         native_brain_ml: None where it is not known.
         is_in_frame: whether its world is that of the ICBM 152 template.
         head: what the build measured of the whole head; None where it did not.
+        bias: what the MR was divided by, on the same grid; None where that is not known.
 
     Raises:
         DataError: brain or labels are missing, or the four do not lie on one grid.
@@ -33,6 +34,7 @@ class Case:
     native_brain_ml: float | None = None
     is_in_frame: bool = False
     head: HeadMeasures | None = None
+    bias: Volume | None = None
 
     def __post_init__(self) -> None:
         if self.subject.brain is None or self.subject.labels is None:
@@ -81,6 +83,15 @@ class Case:
     def ct(self) -> NDArray[np.float32]:
         """The CT in the box."""
         return self.subject.ct.data[self.box]
+
+    @cached_property
+    def uncorrected(self) -> NDArray[np.float32] | None:
+        """The MR on the whole grid before its intensity was corrected, in [0, 1]; None where that is not known."""
+        if self.bias is None:
+            return None
+        image = self.subject.mr.data * self.bias.data
+        top = float(image.max(initial=0.0))
+        return image / top if top > 0 else image
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from srreg.build.bias_record import bias_from_record
 from srreg.build.head_measures import HeadMeasures
 from srreg.build.step import digest
 from srreg.dataset import SUFFIXES, Dataset, Participant
@@ -16,12 +17,14 @@ from srreg.qc import checks, figures
 from srreg.qc.case import Case
 from srreg.qc.figures import Strip
 from srreg.qc.finding import Finding, Verdict, worst
+from srreg.qc.grey_checks import unevenness
 from srreg.qc.histograms import Curve, curves_of
 from srreg.qc.history import without_folders
-from srreg.subject import checked_id
+from srreg.subject import Subject, checked_id
+from srreg.volume import Volume
 
 # Raise it when figures or this file's layout change, so that kept ones are made anew.
-_LAYOUT = 2
+_LAYOUT = 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Examination:
         grid: shape and voxel size, as text.
         brain_ml, label_ml: volumes on the data set's grid.
         odd_regions: labels whose volume is implausible.
+        unevenness_before: what the check `mr_evenness` says of the MR before its intensity was corrected; None: not known.
     """
 
     subject: str
@@ -47,6 +51,7 @@ class Examination:
     strips: tuple[Strip, ...] = ()
     curves: tuple[Curve, ...] = ()
     thumbnail: str = ""
+    unevenness_before: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -89,17 +94,18 @@ def _whole(dataset: Dataset, participant: Participant, kept: Path) -> tuple[str,
 
 
 def examination_key(dataset: Dataset, participant: Participant) -> str:
-    """What an examination depends on: voxels, native volume, measures of the whole head, checks and layout.
+    """What an examination depends on: voxels, native volume, measures of the whole head, bias field, checks and layout.
 
     Raises:
-        DataError: the label map's sidecar is missing or has no `SubjectKey`.
+        DataError: the MR's or the label map's sidecar is missing, or the latter has no `SubjectKey`.
     """
     path = dataset.file(participant.id, "labels", ".json")
     sidecar = read_json(path)
     subject_key = sidecar.get("SubjectKey")
     if not isinstance(subject_key, str):
         raise DataError(f"{path.name}: has no SubjectKey; run srreg build again")
-    return f"{subject_key} {participant.brain_ml} {digest(sidecar.get('Head'))} {checks.VERSION}.{_LAYOUT}"
+    measured = digest([sidecar.get("Head"), read_json(dataset.file(participant.id, "mr", ".json")).get("Bias")])
+    return f"{subject_key} {participant.brain_ml} {measured} {checks.VERSION}.{_LAYOUT}"
 
 
 def check_sizes(dataset: Dataset, subject_id: str) -> None:
@@ -124,7 +130,9 @@ def _examined(dataset: Dataset, participant: Participant, key: str) -> Examinati
     sidecar = read_json(path)
     frame = str(sidecar.get("SpatialReference", ""))
     native_ml = None if frame.startswith("as released") else participant.brain_ml  # of an import it is the aligned mask's
-    case = Case(dataset.read(participant.id), native_ml, frame.startswith("ICBM 152"), _head(sidecar, path))
+    subject = dataset.read(participant.id)
+    bias = _bias(dataset, subject)
+    case = Case(subject, native_ml, frame.startswith("ICBM 152"), _head(sidecar, path), bias)
     drawing = figures.draw(case)
     return Examination(
         subject=participant.id,
@@ -137,6 +145,7 @@ def _examined(dataset: Dataset, participant: Participant, key: str) -> Examinati
         strips=drawing.strips,
         curves=curves_of(case),
         thumbnail=drawing.thumbnail,
+        unevenness_before=None if case.uncorrected is None else _rounded(unevenness(case, case.uncorrected[case.box])),
     )
 
 
@@ -147,6 +156,19 @@ def _head(sidecar: Mapping[str, object], path: Path) -> HeadMeasures | None:
         return HeadMeasures.from_record(sidecar["Head"])
     except DataError as error:
         raise DataError(f"{path.name}: {error}; run srreg build again") from error
+
+
+def _bias(dataset: Dataset, subject: Subject) -> Volume | None:
+    path = dataset.file(subject.id, "mr", ".json")
+    record = read_json(path).get("Bias")
+    try:
+        return None if record is None else bias_from_record(record, subject.mr.grid)
+    except DataError as error:
+        raise DataError(f"{path.name}: {error}; run srreg build again") from error
+
+
+def _rounded(number: float) -> float | None:
+    return None if math.isnan(number) else round(number, 2)
 
 
 def save(path: Path, examination: Examination) -> Examination:

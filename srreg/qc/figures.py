@@ -62,7 +62,8 @@ class Drawing:
 
 def draw(case: Case) -> Drawing:
     """Draw a subject."""
-    greys = {"mr": grey(case, "mr"), "ct": grey(case, "ct")}
+    shown = ("mr", "ct") if case.uncorrected is None else ("mr", "ct", "uncorrected")
+    greys = {name: grey(case, name) for name in shown}
     outlined = _fields(case)
     cuts = cuts_of(case)
     return Drawing(tuple(_strip(case, cut, greys, outlined) for cut in cuts), _thumbnail(case, cuts[0], greys))
@@ -72,7 +73,7 @@ def _thumbnail(case: Case, axial: Cut, grey: dict[str, NDArray[np.uint8]]) -> st
     from PIL import Image
 
     middle = len(axial.indices) // 2
-    pair = np.hstack([axial.tiles(image)[middle] for image in grey.values()])
+    pair = np.hstack([axial.tiles(grey[name])[middle] for name in ("mr", "ct")])
     across, down = (case.spacing_mm[a] for a in (axial.plane.across, axial.plane.down))
     width = round(_THUMBNAIL_PIXELS * pair.shape[1] * across / (pair.shape[0] * down))
     small = Image.fromarray(pair).resize((width, _THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
@@ -97,8 +98,10 @@ def _strip(case: Case, cut: Cut, grey: dict[str, NDArray[np.uint8]], outlined: d
 
 
 def grey(case: Case, name: str) -> NDArray[np.uint8]:
-    """An image of the whole grid, 0 .. 255, in a window set by its brain; black outside."""
-    image, inside = getattr(case.subject, name).data, case.brain_map.data > 0
+    """`mr`, `ct` or `uncorrected` on the whole grid, 0 .. 255, in a window set by its brain; black outside."""
+    image = case.uncorrected if name == "uncorrected" else getattr(case.subject, name).data
+    assert image is not None
+    inside = case.brain_map.data > 0
     values = image[inside] if inside.any() else image.reshape(-1)
     low, high = _ct_window(values) if name == "ct" else np.percentile(values, (0, 99.5))
     scaled = (image - low) / max(float(high - low), 1e-6) * 255

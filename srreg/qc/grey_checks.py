@@ -65,8 +65,13 @@ def ct_noise(case: Case) -> tuple[float, str]:
 @check("MR evenness", "%", 0, good=(0, 32), tolerated=(0, 45))
 def mr_evenness(case: Case) -> tuple[float, str]:
     """White matter's median in the brightest octant of the brain above that in the darkest, over their mean: bias left over."""
-    medians = [float(np.median(values)) for values in _octants(case, case.mr)]
-    return (100 * (max(medians) - min(medians)) / max(float(np.mean(medians)), 1e-6) if medians else float("nan")), ""
+    return unevenness(case, case.mr), ""
+
+
+def unevenness(case: Case, image: NDArray[np.float32]) -> float:
+    """What `mr_evenness` says, in percent, of any image of the box; nan where no octant has enough white matter."""
+    medians = [float(np.median(values)) for values in _octants(case, image)]
+    return 100 * (max(medians) - min(medians)) / max(float(np.mean(medians)), 1e-6) if medians else float("nan")
 
 
 def _octants(case: Case, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -10,6 +10,7 @@ from srreg.qc.case import Case
 
 WIDTH, HEIGHT = 256, 80  # of a plot, in the units of its paths
 _BINS = 64
+Image = Literal["mr", "ct", "uncorrected"]
 _TISSUES = {"fluid": (4, 5, 14, 15), "grey matter": (3,), "white matter": (2,)}
 
 
@@ -17,14 +18,16 @@ _TISSUES = {"fluid": (4, 5, 14, 15), "grey matter": (3,), "white matter": (2,)}
 class Curve:
     """One tissue in one image: an SVG path over [0, 1]; empty where the tissue is missing."""
 
-    image: Literal["mr", "ct"]
+    image: Image
     tissue: str
     path: str
 
 
 def curves_of(case: Case) -> tuple[Curve, ...]:
-    """The curves of both images."""
-    images: dict[Literal["mr", "ct"], NDArray[np.float32]] = {"mr": case.mr, "ct": case.ct}
+    """The curves of both images, and of the MR as it was before its intensity was corrected, where that is known."""
+    images: dict[Image, NDArray[np.float32]] = {"mr": case.mr, "ct": case.ct}
+    if case.uncorrected is not None:
+        images["uncorrected"] = case.uncorrected[case.box]
     return tuple(
         Curve(name, tissue, _path(case.within(image, *labels)))
         for name, image in images.items()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Layer = Literal["mr", "ct", "labels"]
+Layer = Literal["mr", "ct", "labels"]  # `uncorrected` is drawn too, and shown with the histograms
 Line = Literal["brain", "white", "ventricles", "fluid", "reference"]
 
 

@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from srreg import io
 from srreg.build.publish import is_published
-from srreg.dataset import Dataset
+from srreg.dataset import Dataset, file_of
+from srreg.files import read_json
 from srreg.geometry import resample
 from srreg.volume import Grid, LabelMap
 
@@ -241,3 +242,13 @@ def test_a_build_obeys_ratings_that_were_taken(tmp_path):
     assert rejected.encode() not in lists[out / "splits" / "test.txt"]
     assert build(source, out).returncode == 0
     assert {p: p.read_bytes() for p in lists} == lists
+
+
+def test_the_mr_before_its_correction_is_shown(built):
+    root = built[1]
+    assert "Bias" in read_json(file_of(root, "1BA001", "mr", ".json"))
+    assert "Bias" not in read_json(file_of(root, "1BA001", "ct", ".json"))
+    srreg("qc", "report", root)
+    page = (root / "qc" / "sub-1BA001.html").read_text()
+    assert 'id="axial-uncorrected"' in page
+    assert "before and after its intensity was corrected" in page
