@@ -1,4 +1,4 @@
-"""One run, or one training, at a time in a folder."""
+"""One run at a time in a folder, and one process at a training: several trainings of one run may go on at once."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from srreg.files import remove_unfinished
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Hold a folder, made where it is missing, against other processes; who holds it already may hold it again.
+    """Hold a run's folder, made where it is missing, against other processes; who holds it already may hold it again.
 
     Of the processes that a launcher starts for one training, the first holds it for all.
 
@@ -26,6 +26,22 @@ def held(out: Path) -> Iterator[None]:
         return
     with _acquired(out):
         _clear(out)
+        yield
+
+
+@contextmanager
+def training_held(folder: Path) -> Iterator[None]:
+    """Hold the folder of one training, `weights/<method>/seed<k>`, as `held` does a run's.
+
+    Raises:
+        FolderBusy: another process is at this training.
+        UsageError: there can be no such folder, or nothing can be written to it.
+    """
+    if not is_first_process():
+        yield
+        return
+    with _acquired(folder):
+        remove_unfinished(folder)
         yield
 
 
@@ -45,9 +61,8 @@ def _acquired(out: Path) -> AbstractContextManager[object]:
 
 
 def _clear(out: Path) -> None:
-    """Remove what a process that was killed left half-written, where runs write and nowhere else."""
-    for name in ("weights", "fields"):
-        remove_unfinished(out / name)
+    """Remove what a process that was killed left half-written, where runs write and nowhere else; trainings clear their own."""
+    remove_unfinished(out / "fields")
     for name in ("run.json", "results.csv"):
         for path in out.glob(f".{name}.*.part"):
             path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from benchmark.record import Entry, Failure
 from benchmark.run_settings import Progress, RunReport, RunSettings
 from benchmark.scoring import Contestant, ScoreBook
 from srreg.dataset import Dataset
-from srreg.errors import BackendUnavailable, NoRoom, SrregError
+from srreg.errors import BackendUnavailable, FolderBusy, NoRoom, SrregError
 from srreg.registry import Registry
 from srreg.subject import Pair
 
@@ -40,7 +40,7 @@ def run(
         UsageError: settings that cannot be, or a folder with numbers of another data set or device.
         BackendUnavailable: weights that are not there.
         DataError: no test pairs, or a damaged record or rows in the folder.
-        FolderBusy: another run or training holds the folder.
+        FolderBusy: another run holds the folder, or another process is at a training that this one needs.
         NoRoom: the disk is full; what is there stays valid.
     """
     with held(out):
@@ -109,7 +109,7 @@ class _Run:
             missing = contestant.method.check()
         except (BackendUnavailable, CannotTrain) as error:
             self._skip(entry.method, str(error))
-        except NoRoom:
+        except (FolderBusy, NoRoom):
             raise
         except Exception as error:  # whatever a method's library raises costs this method only
             self._fail(entry.method, "", error)

@@ -10,7 +10,7 @@ from typing import get_args
 import torch
 
 from benchmark.clock import device_name
-from benchmark.hold import held, is_first_process
+from benchmark.hold import is_first_process, training_held
 from benchmark.method import CannotTrain
 from benchmark.network_input import MULTIPLE
 from benchmark.profiles import Profile, profile_named
@@ -140,7 +140,7 @@ def train(
         UsageError: a method that learns nothing, settings that cannot be, or a folder that holds another training.
         CannotTrain: no training or no validation split.
         DataError: files of an earlier training that are damaged, or splits that share a person or name one that is not built.
-        FolderBusy: another run or training holds the folder.
+        FolderBusy: another process is at this training.
         NoRoom: the disk or the memory is full.
         SrregError: the training broke off since its gradients were not finite.
     """
@@ -155,8 +155,9 @@ def train(
     )
     _check_splits(dataset, this)
     _check_precision(dataset, this)
-    with held(out), room_for(f"the training of {this.method}"):
-        return _train(this, dataset, weights_file(out, this.method, seed), progress)
+    weights = weights_file(out, this.method, seed)
+    with training_held(weights.parent), room_for(f"the training of {this.method}"):
+        return _train(this, dataset, weights, progress)
 
 
 def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progress], None] | None) -> Path:

@@ -6,7 +6,7 @@ import filelock
 import pytest
 from made_up_methods import MadeUp, run
 
-from benchmark import plan, runner
+from benchmark import plan, runner, training
 from benchmark.run_settings import RunSettings
 from srreg.dataset import Dataset
 from srreg.errors import BackendUnavailable, DataError, FolderBusy, UnknownName, UsageError
@@ -31,6 +31,14 @@ def test_a_folder_with_numbers_of_another_device_is_refused(dataset, tmp_path, m
 def test_a_folder_that_is_in_use_is_refused(dataset, tmp_path):
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(FolderBusy, match="another bench run"):
         run(dataset, tmp_path, MadeUp("still"))
+
+
+def test_a_run_ends_where_another_process_is_at_a_training_it_needs(dataset, tmp_path):
+    lock = training.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
+    lock.parent.mkdir(parents=True)
+    with filelock.FileLock(lock), pytest.raises(FolderBusy, match="seed0 is held by another"):
+        runner.run(dataset, tmp_path, RunSettings(["initial", "voxelmorph"]))
+    assert (tmp_path / "results.csv").is_file()
 
 
 def test_a_data_set_without_test_pairs_is_refused(shared_dataset, tmp_path):

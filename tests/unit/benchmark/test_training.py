@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import filelock
@@ -14,7 +15,7 @@ import torch
 from phantom import write_dataset
 
 from benchmark import training
-from benchmark.hold import held
+from benchmark.hold import held, training_held
 from benchmark.method import CannotTrain
 from benchmark.network_input import min_max, padded
 from benchmark.profiles import PROFILES, Profile, profile_named
@@ -205,9 +206,20 @@ def test_other_trouble_stays_what_it_is(
         training.train("voxelmorph", dataset, tmp_path, "tiny")
 
 
-def test_a_folder_that_is_in_use_is_not_trained_in(dataset: Dataset, tmp_path: Path) -> None:
-    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(FolderBusy, match="another bench run or train"):
+def test_a_training_that_another_process_is_at_is_left_to_it(dataset: Dataset, tmp_path: Path) -> None:
+    lock = training.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
+    lock.parent.mkdir(parents=True)
+    with filelock.FileLock(lock), pytest.raises(FolderBusy, match="another bench run or train"):
         training.train("voxelmorph", dataset, tmp_path, "tiny")
+
+
+def test_trainings_of_one_run_may_go_on_at_once(dataset: Dataset, tmp_path: Path) -> None:
+    busy = [training.weights_file(tmp_path, *other).with_name(".lock") for other in (("transmorph", 0), ("voxelmorph", 1))]
+    with ExitStack() as others:
+        for lock in (tmp_path / ".lock", *busy):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            others.enter_context(filelock.FileLock(lock))
+        assert training.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
 
 
 def test_a_run_trains_in_the_folder_it_holds(dataset: Dataset, tmp_path: Path) -> None:
@@ -221,13 +233,15 @@ def test_who_takes_a_folder_clears_what_a_killed_process_left_half_written(tmp_p
     names = (seed0 / aside, tmp_path / f".run.json.9.{'0' * 32}.part", seed0 / "last.safetensors", tmp_path / "my.part")
     for path in names:
         path.touch()
-    with held(tmp_path):
+    with held(tmp_path):  # somebody else may be at the training
+        assert [path.exists() for path in names] == [True, False, True, True]
+    with training_held(seed0):
         assert [path.exists() for path in names] == [False, False, True, True]
 
 
 def test_of_the_processes_of_one_training_the_first_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
-    with filelock.FileLock(tmp_path / ".lock"), held(tmp_path):
+    with filelock.FileLock(tmp_path / ".lock"), held(tmp_path), training_held(tmp_path):
         pass
 
 
