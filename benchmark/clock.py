@@ -5,6 +5,7 @@ synchronized before and after, for its work runs on behind the host's back.
 """
 
 import ctypes
+import math
 import os
 import platform
 from collections.abc import Callable
@@ -24,17 +25,20 @@ _PROCESS = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a registration took.
+    """What a registration took, and how busy the machine was.
 
     Args:
         seconds: wall time.
         peak_gib: where the method allocates on a CUDA device, the peak of what was allocated there, weights
             included; otherwise by how much the resident memory of the process grew at its peak. `nan` where
             that cannot be measured (not on Linux).
+        load: processes at work on the machine, this one with its threads included: the mean of the minute before; `nan`
+            where the system does not tell.
     """
 
     seconds: float
     peak_gib: float
+    load: float = math.nan
 
 
 def timed(call: Callable[[], T], device: str) -> tuple[T, Cost]:
@@ -56,7 +60,7 @@ def timed(call: Callable[[], T], device: str) -> tuple[T, Cost]:
     peak = _allocated_peak(device)
     # A method that runs on the CPU whatever the device is leaves the device's peak where it was.
     peak_gib = peak / _GIB if peak > allocated else (_resident_peak() - resident) / _GIB
-    return result, Cost(seconds, peak_gib)
+    return result, Cost(seconds, peak_gib, _load())
 
 
 def device_name(device: str) -> str:
@@ -94,6 +98,13 @@ def _processor() -> str:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
+
+
+def _load() -> float:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # not on Windows
+        return math.nan
 
 
 def _synchronize(device: str) -> None:

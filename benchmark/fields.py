@@ -47,8 +47,8 @@ def save(path: Path, field: KeptField, origin: Origin) -> None:
     """Write a field, then its note: without the note the field does not count."""
     _note_file(path).unlink(missing_ok=True)
     io.write_displacement(path, field.displacement)
-    peak = None if math.isnan(field.cost.peak_gib) else field.cost.peak_gib
-    note = {"seconds": field.cost.seconds, "peak_gib": peak, "parameters": field.parameters}
+    peak, load = (None if math.isnan(number) else number for number in (field.cost.peak_gib, field.cost.load))
+    note = {"seconds": field.cost.seconds, "peak_gib": peak, "load": load, "parameters": field.parameters}
     write_json(_note_file(path), note | {"dataset": origin.dataset, "weights": origin.weights, "device": origin.device})
 
 
@@ -83,10 +83,12 @@ class _Note:
 def _read_note(path: Path) -> _Note:
     note = read_json(_note_file(path))
     try:
-        peak, parameters = note["peak_gib"], note["parameters"]
+        numbers = (note["peak_gib"], note.get("load"))  # what was written before the load was known stays good
+        peak, load = (math.nan if number is None else float(str(number)) for number in numbers)
+        parameters = note["parameters"]
         return _Note(
             Origin(str(note["dataset"]), str(note["weights"]), str(note["device"])),
-            Cost(float(str(note["seconds"])), math.nan if peak is None else float(str(peak))),
+            Cost(float(str(note["seconds"])), peak, load),
             None if parameters is None else int(str(parameters)),
         )
     except (KeyError, ValueError) as error:

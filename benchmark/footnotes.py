@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from benchmark import paper
 from benchmark.record import RunRecord
 from benchmark.scores import Scores
@@ -67,6 +69,24 @@ def folding_note(published: Mapping[str, Cell | None]) -> str:
     shown = [f"{name} {found.value:.2f} ± {found.spread:.2f}" for name, found in published.items() if found is not None]
     values = f" Here it would print: {', '.join(shown)}." if shown else ""
     return f"{_AUTHORS_FOLDING}{values}"
+
+
+def times_note(seconds: Mapping[str, Sequence[float]], loads: Sequence[float]) -> str:
+    """Median and quartiles of the times, which one slow pair moves less than mean and deviation; how busy the machine was.
+
+    Args:
+        seconds: row's name -> time of each pair.
+        loads: of the machine, of all registrations; empty where nobody knows.
+    """
+    shown = []
+    for name, values in seconds.items():
+        low, middle, high = np.percentile(values, (25, 50, 75))
+        shown.append(f"{name} {middle:.2f} [{low:.2f}, {high:.2f}]")
+    note = f"Time, median [quartiles]: {', '.join(shown)}."
+    if not loads:
+        return note
+    busy = f"{min(loads):.1f} to {max(loads):.1f}"
+    return f"{note} Load of the machine meanwhile (processes at work, these included; mean of a minute): {busy}."
 
 
 def structures_note(missing: Mapping[str, tuple[float, float]]) -> str | None:

@@ -76,6 +76,7 @@ _FURTHER = (  # that no table of the paper has
     Shown("% |J| < 0, authors' script", "folding_published"),
     Shown("Non-diffeomorphic volume (%)", "nondiffeomorphic_volume", has_interval=True),
     Shown("SD of log |J|", "log_jacobian_std", has_interval=True),
+    Shown("Load of the machine", "load"),
 )
 TABLE_1 = Layout(  # columns in the paper's order, as in table 2
     caption="Table 1: registration of MR to CT",

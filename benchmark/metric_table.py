@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from benchmark.footnotes import folding_note, general_notes, interval_note, paper_note, row_notes, structures_note
+from benchmark.footnotes import folding_note, general_notes, interval_note, paper_note, row_notes, structures_note, times_note
 from benchmark.layouts import Layout, Shown, column_of
 from benchmark.measured import Measured
 from benchmark.metrics import METRICS, WHOLE
@@ -97,6 +97,8 @@ def _notes(measured: Measured, layout: Layout, methods: list[str], compare: bool
     yield from general_notes(measured.latest, metrics, measured.sources(methods))
     if measured.latest.protocol == "all" and any(shown.has_interval for shown in layout.columns):
         yield interval_note(len(measured.test_people))
+    if "seconds" in metrics and (note := _times_note(measured, layout, methods)):
+        yield note
     if "dice" in metrics and (note := _structures_note(measured, layout, methods)):
         yield note
     if {"folding", "folding_published"}.intersection(metrics):
@@ -105,6 +107,13 @@ def _notes(measured: Measured, layout: Layout, methods: list[str], compare: bool
         yield folding_note({} if "folding_published" in metrics else shown)
     if compare:
         yield paper_note(measured.latest)
+
+
+def _times_note(measured: Measured, layout: Layout, methods: list[str]) -> str | None:
+    found = {" ".join(layout.name_of(method)): measured.scores.values(method, "seconds").tolist() for method in methods}
+    loads = [load for method in methods for load in measured.scores.values(method, "load")]
+    timed = {name: values for name, values in found.items() if values}
+    return times_note(timed, loads) if timed else None
 
 
 def _structures_note(measured: Measured, layout: Layout, methods: list[str]) -> str | None:

@@ -105,6 +105,10 @@ def _memory(case: Case) -> Mapping[str, float]:
     return {WHOLE: case.cost.peak_gib}
 
 
+def _load(case: Case) -> Mapping[str, float]:
+    return {WHOLE: case.cost.load}
+
+
 def _parameters(case: Case) -> Mapping[str, float]:
     return {WHOLE: float("nan") if case.parameters is None else case.parameters / 1e6}
 
@@ -123,6 +127,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("log_jacobian_std", "", "lower", _of_regions(lambda found: found.log_jacobian_std)),
         Metric("seconds", "s", "lower", _seconds),
         Metric("memory", "GiB", "lower", _memory),
+        Metric("load", "", "lower", _load),  # of the machine: of no method, but times mean little without it
         Metric("parameters", "M", "lower", _parameters),
     )
 }

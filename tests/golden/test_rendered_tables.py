@@ -37,7 +37,15 @@ RECORD = RunRecord(
 )
 # method -> metric -> its value at the first pair; it grows by one per cent a pair, over the first ten.
 VALUES = {
-    "initial": {"dice": 60.0, "hd95": 4.0, "folding": 0.0, "folding_published": 0.0, "seconds": 0.001, "memory": 0.0},
+    "initial": {
+        "dice": 60.0,
+        "hd95": 4.0,
+        "folding": 0.0,
+        "folding_published": 0.0,
+        "seconds": 0.001,
+        "memory": 0.0,
+        "load": 0.5,
+    },
     "voxelmorph": {
         "dice": 70.0,
         "hd95": 3.0,
@@ -45,6 +53,7 @@ VALUES = {
         "folding_published": 0.2,
         "seconds": 1.5,
         "memory": 2.5,
+        "load": 4.0,
         "parameters": 0.092179,
     },
 }

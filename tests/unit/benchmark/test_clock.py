@@ -14,6 +14,13 @@ def test_the_result_comes_back_with_the_wall_time():
     assert 0.05 <= cost.seconds < 1
 
 
+def test_the_load_of_the_machine_is_the_systems_and_unknown_where_it_tells_none(monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (2.5, 1.0, 0.5))
+    assert timed(lambda: None, "cpu")[1].load == 2.5
+    monkeypatch.delattr("os.getloadavg")
+    assert np.isnan(timed(lambda: None, "cpu")[1].load)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's record of resident memory is Linux'")
 def test_the_peak_counts_memory_that_is_given_back_before_the_end():
     _, cost = timed(lambda: np.ones(256 * 1024**2, np.uint8).sum(), "cpu")

@@ -12,18 +12,18 @@ from srreg.displacement import Displacement
 ORIGIN = Origin("data", "weights", "cpu")
 
 
-def some_field(peak_gib=0.5, parameters=92_179):
+def some_field(peak_gib=0.5, parameters=92_179, load=math.nan):
     data = np.random.default_rng(0).normal(size=(6, 7, 8, 3)).astype(np.float32)
-    return KeptField(Displacement(data, np.diag([2.0, 2.0, 2.0, 1.0])), Cost(1.25, peak_gib), parameters)
+    return KeptField(Displacement(data, np.diag([2.0, 2.0, 2.0, 1.0])), Cost(1.25, peak_gib, load), parameters)
 
 
-@pytest.mark.parametrize(("peak_gib", "parameters"), [(0.5, 92_179), (math.nan, None)])
-def test_a_field_comes_back_with_what_it_took(tmp_path, peak_gib, parameters):
+@pytest.mark.parametrize(("peak_gib", "parameters", "load"), [(0.5, 92_179, 1.75), (math.nan, None, math.nan)])
+def test_a_field_comes_back_with_what_it_took(tmp_path, peak_gib, parameters, load):
     path = fields.field_file(tmp_path, "voxelmorph", 1, "a-mr_b-ct")
-    fields.save(path, some_field(peak_gib, parameters), ORIGIN)
+    fields.save(path, some_field(peak_gib, parameters, load), ORIGIN)
     found = fields.load(path)
     np.testing.assert_allclose(found.displacement.data, some_field().displacement.data, atol=1e-6)
-    assert str(found.cost) == str(Cost(1.25, peak_gib))
+    assert str(found.cost) == str(Cost(1.25, peak_gib, load))
     assert found.parameters == parameters
 
 
