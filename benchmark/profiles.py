@@ -17,7 +17,7 @@ class Profile:
         steps_per_epoch: batches per epoch.
         learning_rate: of Adam.
         gpu_precision: on a GPU.
-        selection: the kept weights are those with the lowest loss on validation or on training pairs.
+        selection: the kept weights are those with the highest validation Dice, or the lowest training loss.
         second_moment_decay: Adam's beta 2.
         schedule: of the learning rate.
         both_ways: batches of two, one pair in both directions; else the paper's batches of one.

@@ -30,7 +30,7 @@ class TrainingSettings:
         gradient_surgery: take from the contrastive loss's gradient what works against registration.
         gradient_norm_limit: a gradient longer than this over all weights is shortened to it; 0: none is, as published.
         precision: fp32, or mixed with bf16 or fp16.
-        selection: the weights kept are those of the epoch with the lowest loss on validation or on training pairs.
+        selection: the weights kept are those of the epoch with the highest validation Dice, or the lowest training loss.
         seed: of everything drawn.
         most_skipped_in_a_row: steps without a finite gradient after which the training gives up.
             The loss scale of fp16 needs at most 16 to fall from 65536 to 1.

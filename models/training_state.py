@@ -27,7 +27,7 @@ class EpochRow:
         contrastive: before its weight.
         left_out: classes a step that only one image of a pair has, and the contrastive loss therefore leaves out.
         validation_loss: mean over the validation pairs.
-        validation_dice: as dice.
+        validation_dice: mean over the validation pairs, of labels moved by nearest neighbour: what a table shows.
         displacement: mean length over the training pairs (row 0: validation pairs), in voxels.
         furthest: largest component of any voxel, mean over the same pairs; under half a voxel no label moves.
         skipped: steps without a finite loss and gradient.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.gradient_surgery import joined
 from models.network import Registration
-from models.training_loss import Losses, Terms, losses
+from models.training_loss import Losses, Terms, hard_dice, losses
 from models.training_settings import Batch, Precision, TrainingSettings
 from models.training_state import State
 
@@ -58,7 +58,7 @@ class Stepper:
             group["lr"] = self.settings.learning_rate_at(done)
         self._network.train()
         with self.accelerator.no_sync(self._network):  # `_gradients` takes the mean over processes
-            found = self._losses(batch, embed=self.settings.contrastive_weight > 0)
+            found = self._losses(batch)
             self._set_gradients(found)
         self.accelerator.unscale_gradients(self._optimiser)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._network.parameters() if p.grad is not None])
@@ -73,9 +73,13 @@ class Stepper:
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> Tensor:
-        """The loss terms of a pair that is not trained on."""
+        """The loss terms of a pair that is not trained on; their Dice is the hard one, which tables show."""
         self._network.eval()
-        return self._losses(batch, embed=False).terms
+        batch = batch.to(self.accelerator.device)
+        out: Registration = self._network(batch.moving, batch.fixed)
+        found = losses(out, batch, self.settings).terms
+        found[Terms._fields.index("dice")] = hard_dice(out.displacement, batch, self.settings.labels)
+        return found
 
     def mean(self, terms: list[Tensor]) -> Terms:
         """Means over steps and processes; nan where there was none."""
@@ -83,10 +87,10 @@ class Stepper:
         total = torch.stack(terms).mean(dim=0) if terms else nothing
         return Terms(*self.accelerator.reduce(total, "mean").tolist())
 
-    def _losses(self, batch: Batch, embed: bool) -> Losses:
+    def _losses(self, batch: Batch) -> Losses:
         """In float32: accelerate's mixed precision ends with the network, where the authors' spans the losses, too."""
         batch = batch.to(self.accelerator.device)
-        out: Registration = self._network(batch.moving, batch.fixed, embed=embed)
+        out: Registration = self._network(batch.moving, batch.fixed, embed=self.settings.contrastive_weight > 0)
         return losses(out, batch, self.settings)
 
     def _set_gradients(self, found: Losses) -> None:

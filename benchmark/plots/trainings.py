@@ -10,7 +10,7 @@ from benchmark.plots.drawing import SOFT, colour_of, drawn
 
 log = logging.getLogger(__name__)
 
-_PANELS = {"validation_dice": "Validation: Dice, soft", "loss": "Training: loss"}  # column of the history -> title
+_PANELS = {"validation_dice": "Validation: Dice", "loss": "Training: loss"}  # column of the history -> title
 _Curves = dict[str, list[float]]
 
 
