@@ -1,8 +1,7 @@
-"""More variety than a few people have: both ways round, bent images, other grey values, known fields, windows."""
+"""More variety than a few people have: both ways round, bent images, other grey values, known fields."""
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -60,31 +59,6 @@ def grey_varied(batch: Batch, amount: float, generator: torch.Generator) -> Batc
     """
     moving, fixed = (_grey_varied(image, amount, generator) for image in (batch.moving, batch.fixed))
     return replace(batch, moving=moving, fixed=fixed)
-
-
-def windowed(batch: Batch, size: tuple[int, int, int], rng: np.random.Generator) -> Batch:
-    """The same window of every image, label map and known field of a batch, at a random place.
-
-    Args:
-        batch: pairs.
-        size: of the window in voxels; an axis that is shorter stays whole.
-        rng: what the place is drawn from.
-    """
-    shape = batch.moving.shape[2:]
-    firsts = [int(rng.integers(max(0, whole - part) + 1)) for whole, part in zip(shape, size, strict=True)]
-    d, h, w = (slice(first, first + part) for first, part in zip(firsts, size, strict=True))
-
-    def part(whole: Tensor) -> Tensor:
-        return whole[..., d, h, w].contiguous()
-
-    return Batch(
-        part(batch.moving),
-        part(batch.fixed),
-        part(batch.moving_labels),
-        part(batch.fixed_labels),
-        batch.name,
-        None if batch.displacement is None else part(batch.displacement),
-    )
 
 
 def _bent(image: Tensor, labels: Tensor, amplitude_voxels: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -177,29 +177,21 @@ def _of_network(name: str, task: Task) -> Forecast:
     )
     shape = probe_shape(task.shape, settings.device)
     scale = _scale(task.shape, shape)
-    trained = _trained_on(task.shape, job.recipe.window_voxels)
-    probe = probe_shape(trained, settings.device)
-    step_scale = _scale(trained, probe)
     network = models.create(name)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     left = _trainings_left(name, task)
     forecast = Forecast(name, parameters, trainings=left)
     registration = _registration_cost(network, shape, settings.device)
-    step = _step_cost(network, job, probe)
+    step = _step_cost(network, job, shape)
     states = parameters * _STATES_A_PARAMETER
     return replace(
         forecast,
-        training_seconds=left * job.settings.epochs * job.settings.steps_per_epoch * step.seconds * step_scale,
-        training_gib=states + max(step.peak_gib - states, 0) * step_scale,
+        training_seconds=left * job.settings.epochs * job.settings.steps_per_epoch * step.seconds * scale,
+        training_gib=states + max(step.peak_gib - states, 0) * scale,
         registration_seconds=len(_seeds(task)) * task.pairs * registration.seconds * scale,
         registration_gib=registration.peak_gib * scale,
         remark="" if scale == 1 else f"scaled from {shape[0]} x {shape[1]} x {shape[2]}",
     )
-
-
-def _trained_on(shape: Shape, window: Shape | None) -> Shape:
-    d, h, w = map(min, shape, window or shape)
-    return d, h, w
 
 
 def _scale(shape: Shape, probe: Shape) -> float:

@@ -24,7 +24,6 @@ class Profile:
         bend_voxels: amplitude of the random fields that bend training images; 0: none, as published.
         grey_variation: how much contrast, brightness, bias and noise of training images are varied; 0: not, as published.
         known_field_part: of the training, comes first and learns fields that are known: people to themselves, bent; 0: none.
-        window_voxels: size of the part of each pair that is trained on; None: the whole, as published.
         gradient_norm_limit: a longer gradient is shortened to it; 0: none is, as published.
         fast_cpu: bf16 on a CPU that computes in it; else a CPU trains in fp32 unless told otherwise.
         contrastive_weight: of the contrastive loss, for networks that have a read-out for it.
@@ -42,7 +41,6 @@ class Profile:
     bend_voxels: float = 0.0
     grey_variation: float = 0.0
     known_field_part: float = 0.0
-    window_voxels: tuple[int, int, int] | None = None
     gradient_norm_limit: float = 0.0
     fast_cpu: bool = False
     contrastive_weight: float = 0.0

@@ -31,7 +31,7 @@ from srreg.labels import SCORED
 log = logging.getLogger(__name__)
 
 # What a recipe says of the pairs; the rest of it is in the settings.
-_OF_PAIRS = ("both_ways", "bend_voxels", "window_voxels", "grey_variation", "known_field_part")
+_OF_PAIRS = ("both_ways", "bend_voxels", "grey_variation", "known_field_part")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,6 @@ def _fit(job: Job, dataset: Dataset, folder: Path, progress: Callable[[Progress]
         seed,
         both_ways=recipe.both_ways,
         bend_voxels=recipe.bend_voxels,
-        window_voxels=recipe.window_voxels,
         grey_variation=recipe.grey_variation,
         known_fields=round(recipe.known_field_part * job.settings.epochs * job.settings.steps_per_epoch),
     )

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import torch
 
-from benchmark.augmentation import bent, grey_varied, joined, windowed, with_known_fields
+from benchmark.augmentation import bent, grey_varied, joined, with_known_fields
 from models.training_settings import Batch
 
 K = TypeVar("K", contravariant=True)  # what a subject is called
@@ -30,7 +30,6 @@ class TrainingPairs(Generic[K]):
         seed: the same seed and number give the same batch.
         both_ways: the second subject's MR to the first one's CT, too: a batch of two.
         bend_voxels: amplitude of the random fields that bend every image; 0: none, as published.
-        window_voxels: size of the part of each pair that is trained on; None: the whole, as published.
         grey_variation: of every image's grey values; 0: none, as published.
         known_fields: so many batches come first in which two people meet themselves, CTs bent by fields that are known.
     """
@@ -40,7 +39,6 @@ class TrainingPairs(Generic[K]):
     seed: int
     both_ways: bool = False
     bend_voxels: float = 0.0
-    window_voxels: tuple[int, int, int] | None = None
     grey_variation: float = 0.0
     known_fields: int = 0
 
@@ -56,4 +54,4 @@ class TrainingPairs(Generic[K]):
             generator = torch.Generator(batch.moving.device).manual_seed(int(rng.integers(2**31)))
             batch = (with_known_fields if is_known else bent)(batch, self.bend_voxels, generator)
             batch = grey_varied(batch, self.grey_variation, generator) if self.grey_variation > 0 else batch
-        return batch if self.window_voxels is None else windowed(batch, self.window_voxels, rng)
+        return batch

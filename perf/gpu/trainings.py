@@ -1,4 +1,4 @@
-"""Trainings on painted heads with the project's own loop and the recipe of the profile `reduced`, on whole images."""
+"""Trainings on painted heads with the project's own loop and the recipe of the profile `reduced`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +40,7 @@ def settings(epochs: int, steps_per_epoch: int, seed: int = 0) -> TrainingSettin
         learning_rate=RECIPE.learning_rate,
         second_moment_decay=RECIPE.second_moment_decay,
         schedule=RECIPE.schedule,
+        contrastive_weight=RECIPE.contrastive_weight,
         gradient_norm_limit=RECIPE.gradient_norm_limit,
         precision="bf16",
         seed=seed,

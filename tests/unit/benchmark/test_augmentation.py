@@ -6,7 +6,7 @@ import torch
 from phantom import write_dataset
 from scipy import ndimage
 
-from benchmark.augmentation import bent, grey_varied, joined, windowed, with_known_fields
+from benchmark.augmentation import bent, grey_varied, joined, with_known_fields
 from benchmark.profiles import PROFILES
 from benchmark.training_draw import TrainingPairs
 from benchmark.training_pairs import SubjectArrays
@@ -58,26 +58,6 @@ def test_two_batches_are_joined_in_order():
     assert both.moving_labels.shape == (2, *SHAPE)
 
 
-def test_a_window_is_the_same_part_of_images_and_labels_and_shorter_axes_stay_whole():
-    whole = torch.arange(2 * 16 * 24 * 32).view(2, 16, 24, 32)
-    given = Batch(whole[:, None].float(), whole[:, None].float(), whole, whole, "a b")
-    made = windowed(given, (48, 16, 8), np.random.default_rng(0))
-    assert made.moving.shape == (2, 1, 16, 16, 8)
-    for part in (made.moving[:, 0], made.fixed[:, 0], made.fixed_labels):
-        assert torch.equal(part.long(), made.moving_labels)
-    _, h, w = np.unravel_index(int(made.moving_labels[0, 0, 0, 0]), (16, 24, 32))
-    assert torch.equal(made.moving_labels, whole[:, :, h : h + 16, w : w + 8])
-
-
-def test_windows_lie_everywhere():
-    whole = torch.arange(16 * 24 * 32).view(1, 16, 24, 32)
-    given = Batch(whole[:, None].float(), whole[:, None].float(), whole, whole)
-    rng = np.random.default_rng(0)
-    firsts = [int(windowed(given, (16, 16, 16), rng).moving_labels[0, 0, 0, 0]) for _ in range(300)]
-    assert {first // 32 for first in firsts} == set(range(9))
-    assert {first % 32 for first in firsts} == set(range(17))
-
-
 def test_both_ways_are_one_pair_and_its_reverse(tmp_path):
     dataset = write_dataset(tmp_path)
     arrays = SubjectArrays(dataset)
@@ -101,7 +81,7 @@ def test_the_published_profiles_change_nothing_of_the_authors_recipe():
         assert (profile.epochs, profile.steps_per_epoch, profile.learning_rate) == (100, 150, 1e-4)
         assert (profile.schedule, profile.both_ways, profile.bend_voxels) == ("constant", False, 0.0)
         assert profile.second_moment_decay == 0.999
-        assert (profile.window_voxels, profile.gradient_norm_limit) == (None, 0.0)
+        assert profile.gradient_norm_limit == 0.0
         assert profile.precision_on("cpu") == "fp32"
     assert PROFILES["paper"].precision_on("cuda:1") == "fp16"
 
@@ -123,15 +103,6 @@ def test_a_known_field_leads_from_each_bent_fixed_image_to_the_moving_one():
     inner = (slice(3, -3),) * 3  # at the border the two have conventions of their own
     np.testing.assert_allclose(made.fixed[0, 0].numpy()[inner], back[inner], atol=1e-4)
     assert torch.equal(made.moving, batch().moving)
-
-
-def test_a_window_cuts_the_known_field_too():
-    made = windowed(with_known_fields(batch(), 1.0, drawn(0)), (8, 16, 8), np.random.default_rng(0))
-    whole = with_known_fields(batch(), 1.0, drawn(0))
-    assert made.displacement.shape == (1, 3, 8, 16, 8)
-    places = (whole.displacement[0, 0] == made.displacement[0, 0, 0, 0, 0]).nonzero()
-    d, h, w = (int(first) for first in places[0])
-    assert torch.equal(whole.fixed[..., d : d + 8, h : h + 16, w : w + 8], made.fixed)
 
 
 def test_grey_values_vary_and_the_background_and_the_labels_do_not():

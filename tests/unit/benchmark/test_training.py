@@ -249,9 +249,9 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert profile_named("paper") == Profile("paper", 100, 150, 1e-4, "fp16", "training", contrastive_weight=1e-3)
 
 
-def test_only_the_published_recipes_have_contrast() -> None:
+def test_the_recipes_of_all_rows_have_the_papers_contrast() -> None:
     weights = {name: recipe.contrastive_weight for name, recipe in PROFILES.items() if not name.startswith("tiny")}
-    assert weights == {"demo": 0.0, "cpu": 0.0, "reduced": 0.0, "standard": 1e-3, "paper": 1e-3}
+    assert weights == {"demo": 0.0, "cpu": 0.0, "reduced": 1e-3, "standard": 1e-3, "paper": 1e-3}
 
 
 def test_an_unknown_profile_is_refused() -> None:
