@@ -66,7 +66,6 @@ def build(
     from srreg.backends.protocol import Resources
     from srreg.backends.registry import SEGMENTERS, SKULL_STRIPPERS, make
     from srreg.build import runner
-    from srreg.build.plan import plan
     from srreg.build.settings import BuildSettings, Shard
     from srreg.build.worker import scratch_folder
 
@@ -93,7 +92,7 @@ def build(
     )
     say(f"skull stripper: {settings.skull_stripper.name}; segmenter: {settings.segmenter.name}")
     if dry_run:
-        _print_plan(plan(settings), settings, as_json)
+        _print_preview(runner.preview(settings), settings, as_json)
         return
     with log_file(out / ".build" / "log.txt"), progress("building") as (advance,):
         report = runner.build(settings, lambda outcome, done, total: advance(done, total, f"{outcome.id} {outcome.status}"))
@@ -103,10 +102,12 @@ def build(
     raise typer.Exit(1 if report.failed else 0)
 
 
-def _print_plan(todo: Any, settings: Any, as_json: bool) -> None:
+def _print_preview(preview: Any, settings: Any, as_json: bool) -> None:
+    from srreg.build.hours import hours_of
     from srreg.build.plan import free_bytes
     from srreg.build.reasons import why
 
+    todo, hours = preview.todo, hours_of(preview.todo, settings)
     found = {
         "build": [job.case.id for job in todo.jobs],
         "ready": list(todo.ready),
@@ -114,6 +115,8 @@ def _print_plan(todo: Any, settings: Any, as_json: bool) -> None:
         "unreadable": {o.id: o.reason for o in todo.failed},
         "needed_gb": round(todo.needed_bytes(settings.size) / 1e9, 2),
         "free_gb": round(free_bytes(settings.out) / 1e9, 2),
+        "hours": round(hours.total, 2),
+        "people": {name: len(people) for name, people in preview.splits.members.items()},
         "why": {job.case.id: why(job) for job in todo.jobs},
     }
     if as_json:
@@ -121,6 +124,8 @@ def _print_plan(todo: Any, settings: Any, as_json: bool) -> None:
         return
     print(f"to build: {len(found['build'])}   ready: {len(found['ready'])}   excluded: {len(found['excluded'])}")
     print(f"disk: at most {found['needed_gb']} GB are needed, {found['free_gb']} GB are free")
+    print(f"time: {hours}")
+    print(f"people: {', '.join(f'{count} {name}' for name, count in found['people'].items())}")
     for subject_id, reason in found["why"].items():
         print(f"{subject_id}: {reason}")
     for subject_id, reason in found["unreadable"].items():

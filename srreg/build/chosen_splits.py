@@ -21,11 +21,14 @@ def choose(settings: BuildSettings, cases: Sequence[Case], previous: Sequence[Pa
         DataError: a given table is not one, or holds others than those who need a split.
         UsageError: the data set has other splits than the table, and --resplit was not said.
     """
-    people = {p.id: p.person for p in previous if p.status != "excluded" and p.id not in settings.exclude}
-    people |= {case.id: case.person for case in cases if case.id not in settings.exclude}
+    everybody = {p.id: p.person for p in previous} | {case.id: case.person for case in cases}
+    left_out = {*settings.exclude, *(p.id for p in previous if p.status == "excluded")} - {
+        case.id for case in cases if case.id not in settings.exclude
+    }
+    people = {subject: person for subject, person in everybody.items() if subject not in left_out}
     known = drawn.read(settings.out / "splits")
     if settings.splits is not None:
-        return _given(settings, people, known)
+        return _given(settings, people, known, others={subject: everybody[subject] for subject in left_out & everybody.keys()})
     if known is None:
         return drawn.draw(people.values(), settings.seed)
     if settings.resplit:
@@ -35,9 +38,9 @@ def choose(settings: BuildSettings, cases: Sequence[Case], previous: Sequence[Pa
     return drawn.extended(known, people.values())
 
 
-def _given(settings: BuildSettings, people: dict[str, str], known: Splits | None) -> Splits:
+def _given(settings: BuildSettings, people: dict[str, str], known: Splits | None, others: dict[str, str]) -> Splits:
     assert settings.splits is not None
-    given = read_splits(settings.splits, people, settings.allow_missing)
+    given = read_splits(settings.splits, people, others, settings.allow_missing)
     if known is None or known.digest == given.digest:
         return given if known is None else known
     if not settings.resplit:

@@ -12,7 +12,7 @@ from srreg.build.settings import BuildSettings
 from srreg.build.step import digest
 from srreg.build.worker import Job, Outcome, work_folder
 from srreg.errors import SrregError, UnknownName
-from srreg.sources.synthrad import Case, find_cases
+from srreg.sources.synthrad import Case
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Plan:
         """An upper estimate of what the jobs will write: two float images, compressed, and what is cached."""
         d, h, w = grid_of(size).shape
         return len(self.jobs) * d * h * w * 10
-
-
-def plan(settings: BuildSettings) -> Plan:
-    """What a build would do; reads source files only where their size or time is new, writes nothing.
-
-    Raises:
-        DataError: no patient found, or two with one id.
-        UnknownName: a subject was named that the source does not have.
-    """
-    return plan_cases(settings, find_cases(settings.source), RememberedHashes(memory_file(settings.out), settings.deep))
 
 
 def free_bytes(out: Path) -> int:

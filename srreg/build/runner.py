@@ -50,6 +50,14 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What a build would do: whom it would build, and the splits that it would end with if nobody failed."""
+
+    todo: Plan
+    splits: Splits
+
+
+@dataclass(frozen=True)
 class _Begun:
     """A build whose subjects are shared out."""
 
@@ -84,6 +92,22 @@ def build(settings: BuildSettings, progress: Progress | None = None) -> BuildRep
     for subject_id in outdated(settings.out, read_ratings(settings.out)):
         log.warning("%s was rejected as it was built before, and is in again: look at it (srreg qc report)", subject_id)
     return begun.report
+
+
+def preview(settings: BuildSettings) -> Preview:
+    """What `build` would do; reads source files only where their size or time is new, writes nothing.
+
+    Raises:
+        UnknownName: a subject was named that the source does not have.
+        DataError, UsageError: as `build`.
+    """
+    cases = find_cases(settings.source)
+    todo, previous = (
+        plan_cases(settings, cases, RememberedHashes(memory_file(settings.out), settings.deep)),
+        _previous(settings.out),
+    )
+    check_not_mixed(settings, todo, previous, is_simulated(settings.source))
+    return Preview(todo, choose(settings, cases, [*previous.values()]))
 
 
 def _build_shard(settings: BuildSettings, hashes: RememberedHashes, progress: Progress | None) -> BuildReport:

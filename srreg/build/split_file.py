@@ -14,7 +14,9 @@ _MOST_NAMED = 5
 _LARGEST = 10 * 1024**2  # a line for each of 180 people is 3 kB
 
 
-def read_splits(path: Path, people: Mapping[str, str], allow_missing: bool = False) -> Splits:
+def read_splits(
+    path: Path, people: Mapping[str, str], others: Mapping[str, str] | None = None, allow_missing: bool = False
+) -> Splits:
     """Read a table of two columns with a tab between them: a person or a subject, and `train`, `val` or `test`.
 
     A line of headings and comments (`#`) are passed over, so a data set's own `splits/persons.tsv` is one.
@@ -22,14 +24,16 @@ def read_splits(path: Path, people: Mapping[str, str], allow_missing: bool = Fal
     Args:
         path: the file.
         people: subject -> person, of everybody who needs a split.
-        allow_missing: take the table though it names some who are not among them.
+        others: subject -> person, of who was left out and may be named all the same.
+        allow_missing: take the table though it names some who are not among either.
 
     Raises:
         DataError: no such table, one name in two lines, a person in two splits, or others than those who need a split.
     """
     rows = _rows(path)
     _check(path, "are in more than one line", [name for name, count in Counter(name for name, _ in rows).items() if count > 1])
-    persons = {**{person: person for person in people.values()}, **people}
+    everybody = {**(others or {}), **people}
+    persons = {**{person: person for person in everybody.values()}, **everybody}
     if not allow_missing:
         _check(path, "are not among those to be split", {name for name, _ in rows} - set(persons))
     entries = {(persons.get(name, name), split) for name, split in rows}

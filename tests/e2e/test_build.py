@@ -174,8 +174,30 @@ def test_excluded_subjects_leave_splits_and_are_listed(tmp_path):
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(built, tmp_path):
-    plan = build(built[0], tmp_path / "new", "--dry-run", "--json")
-    assert json.loads(plan.stdout)["build"] == sorted(IDS)
+    plan = json.loads(build(built[0], tmp_path / "new", "--dry-run", "--json").stdout)
+    assert plan["build"] == sorted(IDS)
+    assert plan["hours"] == round(len(IDS) * 0.8 / 60 / 2, 2)  # of our own steps, by two processes
+    assert plan["people"] == {"train": 2, "val": 2, "test": 2}
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_dry_run_goes_by_the_times_of_those_built_before(built):
+    source, out = built
+    told = build(source, out, "--align", "none", "--dry-run").stdout
+    assert "as long as those built before" in told
+    assert "people: 2 train, 2 val, 2 test" in told
+
+
+def test_a_table_of_splits_is_judged_before_anything_is_built_and_may_name_who_is_left_out(built, tmp_path):
+    source, out = built
+    table = tmp_path / "splits.tsv"
+    table.write_text("".join(f"{i}\t{'train' if n < 4 else 'test'}\n" for n, i in enumerate(IDS)))
+    taken = build(source, tmp_path / "new", "--splits", table, "--exclude", IDS[0], "--dry-run", "--json")
+    assert json.loads(taken.stdout)["people"] == {"train": 4, "val": 0, "test": 2}
+    assert build(source, out, "--splits", table, "--dry-run").returncode == 2  # other splits are there
+    table.write_text(f"{IDS[0]}\ttrain\n")
+    refused = build(source, tmp_path / "new", "--splits", table, "--dry-run")
+    assert (refused.returncode, "have no split" in refused.stderr) == (3, True)
     assert not (tmp_path / "new").exists()
 
 

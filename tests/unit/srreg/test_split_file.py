@@ -50,6 +50,17 @@ def test_people_who_are_not_here_may_be_allowed_but_nobody_here_may_lack_a_split
         read_splits(table(tmp_path, text.replace("bob", "bill")), PEOPLE, allow_missing=True)
 
 
+def test_who_was_left_out_may_be_named_by_person_or_subject(tmp_path):
+    others = {"1BC001": "1BC001", "1BC002": "zoe"}
+    here = {subject: person for subject, person in PEOPLE.items() if subject not in others}
+    text = "ann\ttrain\nbob\tval\n1BC001\ttest\nzoe\ttest\n"
+    assert read_splits(table(tmp_path, text), here, others).members["test"] == ("1BC001", "zoe")
+    with pytest.raises(DataError, match="yan are not among those"):
+        read_splits(table(tmp_path, text + "yan\ttest\n"), here, others)
+    with pytest.raises(DataError, match="bob have no split"):
+        read_splits(table(tmp_path, text.replace("bob\tval\n", "")), here, others)
+
+
 @given(st.binary(max_size=200))
 def test_noise_is_refused_with_our_own_error(tmp_path_factory, noise):
     with pytest.raises(DataError):
