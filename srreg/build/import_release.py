@@ -94,11 +94,11 @@ def import_release(settings: Importing, checking: Tell | None = None, importing:
     cases = find_cases(settings.source)
     _check_folder(settings, cases)
     splits = _splits(settings, {case.id: case.person for case in cases})
+    hashes = RememberedHashes(memory_file(settings.out))
+    jobs = [_Job(case, hashes.of_all(list(case.files.values()))) for case in cases]
+    _check(_missing(settings.out, jobs), checking)  # before the folder is made
     with held(settings.out):
-        hashes = RememberedHashes(memory_file(settings.out))
-        jobs = [_Job(case, hashes.of_all(list(case.files.values()))) for case in cases]
-        todo = [job for job in jobs if not is_published(settings.out, job.case.id, job.key)]
-        _check(todo, checking)
+        todo = _missing(settings.out, jobs)
         _check_room(settings.out, todo)
         hashes.save()
         _write(settings, cases, splits, frozenset())
@@ -130,6 +130,10 @@ def _splits(settings: Importing, people: Mapping[str, str]) -> Splits:
     if known is not None and known.digest != given.digest:
         raise UsageError(f"{settings.out} has other splits than {settings.splits}; choose another --out")
     return given if known is None else known
+
+
+def _missing(out: Path, jobs: Sequence[_Job]) -> list[_Job]:
+    return [job for job in jobs if not is_published(out, job.case.id, job.key)]
 
 
 def _check(jobs: Sequence[_Job], tell: Tell | None) -> None:

@@ -106,7 +106,7 @@ def read_case(case: ReleasedCase, grids: Sequence[Grid]) -> Subject:
 
     Raises:
         DataError: a file is missing or damaged, shapes that differ or are none of the grids', labels that are not whole
-            numbers or not in the table.
+            numbers or not in the table, or no label at all.
     """
     mr, ct = (io.read_volume(path, np.eye(4)) for path in (case.mr, case.ct))
     labels = io.read_labels(case.labels, np.eye(4))
@@ -115,6 +115,8 @@ def read_case(case: ReleasedCase, grids: Sequence[Grid]) -> Subject:
         check_known(labels)
     except DataError as error:
         raise DataError(f"{case.labels}: {error}") from error
+    if not labels.data.any():
+        raise DataError(f"{case.labels}: holds no label but 0")
     brain = _differs(mr) | _differs(ct) | (labels.data > 0)
     return Subject(
         id=case.id,
