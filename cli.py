@@ -116,7 +116,7 @@ def _print_preview(preview: Any, settings: Any, as_json: bool) -> None:
         "needed_gb": round(todo.needed_bytes(settings.size) / 1e9, 2),
         "free_gb": round(free_bytes(settings.out) / 1e9, 2),
         "hours": round(hours.total, 2),
-        "people": {name: len(people) for name, people in preview.splits.members.items()},
+        "people": preview.people,
         "why": {job.case.id: why(job) for job in todo.jobs},
     }
     if as_json:

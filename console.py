@@ -51,7 +51,7 @@ class _LateFile(logging.FileHandler):
 def log_file(path: Path) -> Iterator[None]:
     """Everything that is logged also goes to a file; the file and its folder appear with the first line."""
     handler = _LateFile(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
         yield

@@ -81,7 +81,7 @@ def times_note(seconds: Mapping[str, Sequence[float]], loads: Sequence[float]) -
     shown = []
     for name, values in seconds.items():
         low, middle, high = np.percentile(values, (25, 50, 75))
-        shown.append(f"{name} {middle:.2f} [{low:.2f}, {high:.2f}]")
+        shown.append(f"{name} {middle:.3g} [{low:.3g}, {high:.3g}]")
     note = f"Time, median [quartiles]: {', '.join(shown)}."
     if not loads:
         return note

@@ -111,7 +111,7 @@ def _notes(measured: Measured, layout: Layout, methods: list[str], compare: bool
 
 def _times_note(measured: Measured, layout: Layout, methods: list[str]) -> str | None:
     found = {" ".join(layout.name_of(method)): measured.scores.values(method, "seconds").tolist() for method in methods}
-    loads = [load for method in methods for load in measured.scores.values(method, "load")]
+    loads = [load for method in methods for load in measured.scores.each(method, "load")]
     timed = {name: values for name, values in found.items() if values}
     return times_note(timed, loads) if timed else None
 

@@ -34,7 +34,7 @@ class Profile:
     steps_per_epoch: int
     learning_rate: float
     gpu_precision: Literal["fp32", "bf16", "fp16"]
-    selection: Literal["validation", "training"]
+    selection: Literal["validation-dice", "training-loss"]
     second_moment_decay: float = 0.999
     schedule: Literal["constant", "cosine"] = "constant"
     both_ways: bool = False
@@ -67,7 +67,7 @@ _DEMO = Profile(
     steps_per_epoch=50,
     learning_rate=2e-3,
     gpu_precision="bf16",
-    selection="validation",
+    selection="validation-dice",
     second_moment_decay=0.98,
     schedule="cosine",
     both_ways=True,
@@ -96,8 +96,8 @@ PROFILES: Mapping[str, Profile] = {
             gradient_norm_limit=0.2,
             contrastive_weight=1e-3,
         ),
-        Profile("standard", 100, 150, 1e-4, "bf16", "validation", contrastive_weight=1e-3),
-        Profile("paper", 100, 150, 1e-4, "fp16", "training", contrastive_weight=1e-3),
+        Profile("standard", 100, 150, 1e-4, "bf16", "validation-dice", contrastive_weight=1e-3),
+        Profile("paper", 100, 150, 1e-4, "fp16", "training-loss", contrastive_weight=1e-3),
     )
 }
 

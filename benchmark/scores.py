@@ -67,6 +67,11 @@ class Scores:
         found = found.loc[ordered]
         return found.loc[found["count"] >= wanted, "mean"]
 
+    def each(self, method: str, metric: str) -> list[float]:
+        """The numbers of all registrations."""
+        of_both = (self._whole["method"] == method) & (self._whole["metric"] == metric)
+        return [float(value) for value in self._whole.loc[of_both, "value"].dropna()]
+
     def total(self, method: str, metric: str) -> float:
         """The sum over all registrations."""
         found = self._of(method, metric, WHOLE)

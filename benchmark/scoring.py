@@ -44,7 +44,9 @@ class ScoreBook:
 
     def missing(self, contestant: Contestant, pair: Pair) -> list[str]:
         """The metrics that have no row yet; a metric's last row is that of the whole image."""
-        return [name for name in METRICS if self._row(contestant, pair, name, WHOLE, 0.0).key not in self._known]
+        missing = [name for name in METRICS if self._row(contestant, pair, name, WHOLE, 0.0).key not in self._known]
+        # Measured with the time, in the same call: rows from before there was a load are not registered again for it.
+        return missing if "seconds" in missing else [name for name in missing if name != "load"]
 
     def is_to_do(self, contestant: Contestant, pair: Pair, keep: bool) -> bool:
         """True where a metric is missing, or a field that is to be kept."""

@@ -94,7 +94,7 @@ def job(
     device_name(device)  # refuses one that is not here
     settings = _settings(recipe, _Asked(seed, device, precision, epochs, gradient_surgery))
     try:  # whether there are pairs to validate on is the data's matter
-        check_settings(replace(settings, selection="training"), (), device)
+        check_settings(replace(settings, selection="training-loss"), (), device)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return Job(resolve(method), config, recipe, settings, device)
@@ -156,15 +156,18 @@ def train(
     _check_splits(dataset, this)
     _check_precision(dataset, this)
     weights = weights_file(out, this.method, seed)
+    if is_finished(weights, this.made_from(dataset)):  # which takes no right to write there
+        log.info("%s: trained already, weights in %s", this.method, weights)
+        return weights
     with training_held(weights.parent), room_for(f"the training of {this.method}"):
         return _train(this, dataset, weights, progress)
 
 
 def _train(job: Job, dataset: Dataset, weights: Path, progress: Callable[[Progress], None] | None) -> Path:
     made_from = job.made_from(dataset)
-    if is_finished(weights, made_from):
-        log.info("%s: trained already, weights in %s", job.method, weights)
+    if is_finished(weights, made_from):  # by another process, just now
         return weights
+    log.info("%s, seed %d: training in %s", job.method, job.settings.seed, weights.parent)
     begun = beginning(job.method, job.recipe.name, job.device, made_from)
     if is_first_process():
         write_json(weights.parent / RECORD, begun)
@@ -255,7 +258,7 @@ def _check_splits(dataset: Dataset, job: Job) -> None:
     why = ""
     if not dataset.split("train"):
         why = f"the training split is empty: {people} people are built, and with fewer than 6 all are test"
-    elif job.settings.selection == "validation" and not dataset.pairs("val", "all"):
+    elif job.settings.selection == "validation-dice" and not dataset.pairs("val", "all"):
         why = "the validation split has no pairs, and the weights that are kept are those that validate best"
     if why:
         raise CannotTrain(f"{dataset.root}: {why}. Build more subjects, or give trained weights: --weights NAME=FILE")

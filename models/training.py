@@ -193,7 +193,7 @@ def _prefetched(batches: Batches, numbers: range) -> Iterator[tuple[int, Batch]]
 def _best(history: Sequence[EpochRow], selection: Selection) -> int:
     """The epoch with the highest validation Dice or the lowest training loss, the earliest of several; row 0 is none."""
     trained = [row for row in history if row.epoch > 0]
-    losses = [-row.validation_dice if selection == "validation" else row.loss for row in trained]
+    losses = [-row.validation_dice if selection == "validation-dice" else row.loss for row in trained]
     ranked = [math.inf if math.isnan(loss) else loss for loss in losses]
     return trained[ranked.index(min(ranked))].epoch
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Precision = Literal["fp32", "bf16", "fp16"]
-Selection = Literal["validation", "training"]
+Selection = Literal["validation-dice", "training-loss"]
 Schedule = Literal["constant", "cosine"]
 
 
@@ -51,7 +51,7 @@ class TrainingSettings:
     gradient_surgery: bool = False
     gradient_norm_limit: float = 0.0
     precision: Precision = "fp32"
-    selection: Selection = "validation"
+    selection: Selection = "validation-dice"
     seed: int = 0
     most_skipped_in_a_row: int = 20
 
@@ -123,7 +123,7 @@ def check(settings: TrainingSettings, validation: Sequence[Batch], device: str) 
     Raises:
         ValueError: with what to change.
     """
-    if settings.selection == "validation" and not validation:
+    if settings.selection == "validation-dice" and not validation:
         raise ValueError("weights cannot be selected by validation without validation pairs; select by training loss")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device} was asked for, but torch sees no GPU here; use cpu")

@@ -78,7 +78,8 @@ class Stepper:
         batch = batch.to(self.accelerator.device)
         out: Registration = self._network(batch.moving, batch.fixed)
         found = losses(out, batch, self.settings).terms
-        found[Terms._fields.index("dice")] = hard_dice(out.displacement, batch, self.settings.labels)
+        hard = hard_dice(out.displacement, batch, self.settings.labels)
+        found[Terms._fields.index("dice")] = torch.where(torch.isfinite(found[0]), hard, torch.nan)  # else there is no field
         return found
 
     def mean(self, terms: list[Tensor]) -> Terms:

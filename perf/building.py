@@ -88,7 +88,7 @@ def _steps(dataset: Path) -> Iterator[str]:
     lines = [json.loads(line) for line in (dataset / "manifest.jsonl").read_text().splitlines()]
     yield "| step | seconds, median | largest |\n| --- | ---: | ---: |"
     for step in dict.fromkeys(line["step"] for line in lines):
-        seconds = [line["seconds"] for line in lines if line["step"] == step and line["seconds"] is not None]
+        seconds = [line["seconds"] for line in lines if (line["step"], line["status"]) == (step, "built")]
         yield f"| {step} | {statistics.median(seconds):.2f} | {max(seconds):.2f} |"
 
 

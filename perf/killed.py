@@ -28,7 +28,7 @@ from benchmark import render, results, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 Ending = Mapping[str, object]  # what a run left: name -> content or digest
-_COSTS = ("seconds", "memory")
+_COSTS = ("seconds", "memory", "load")
 
 
 def main() -> None:

@@ -38,6 +38,8 @@ def _trainings(runs: Path) -> Iterator[str]:
     total = 0.0
     for path in sorted((runs / "weights").glob("*/seed*/training.json")):
         made = read_json(path)
+        if made["status"] != "finished":
+            continue
         minutes = float(str(made["seconds"])) / 60
         untrained, best = (100 * float(str(made[key])) for key in ("validation_dice_untrained", "validation_dice"))
         name = f"{made['method']}, seed {path.parent.name.removeprefix('seed')}"

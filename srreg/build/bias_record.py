@@ -10,6 +10,7 @@ from srreg.subject import Subject
 from srreg.volume import Grid, Volume
 
 _KNOT_MM = 16.0  # N4's own finest knots lie farther apart
+_LEAST = 1e-3  # nor is the MR divided by less
 
 
 def record_bias(subject: Subject) -> dict[str, object] | None:
@@ -22,7 +23,7 @@ def record_bias(subject: Subject) -> dict[str, object] | None:
         return None
     knots = resample(subject.bias, _knots(subject.mr.grid), subject.to_reference, background=None)
     slabs = [
-        " ".join(f"{value:.4f}" for value in slab.reshape(-1)) for slab in knots.data
+        " ".join(f"{max(value, _LEAST):.4g}" for value in slab.reshape(-1)) for slab in knots.data
     ]  # a line each: JSON would give a number one
     return {"KnotMm": _KNOT_MM, "Shape": list(knots.data.shape), "Slabs": slabs}
 

@@ -94,6 +94,9 @@ def import_release(settings: Importing, checking: Tell | None = None, importing:
     cases = find_cases(settings.source)
     _check_folder(settings, cases)
     splits = _splits(settings, {case.id: case.person for case in cases})
+    if (settings.out / ".build").is_dir():
+        with held(settings.out):  # a folder that is busy is said before a release is read
+            pass
     hashes = RememberedHashes(memory_file(settings.out))
     jobs = [_Job(case, hashes.of_all(list(case.files.values()))) for case in cases]
     _check(_missing(settings.out, jobs), checking)  # before the folder is made

@@ -1,7 +1,7 @@
 """`srreg build`: find the subjects, build those that are not there yet, write the data set's files."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,10 +51,15 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a build would do: whom it would build, and the splits that it would end with if nobody failed."""
+    """What a build would do.
+
+    Args:
+        todo: whom it would build.
+        people: split -> how many people of the data set it would have if nobody failed.
+    """
 
     todo: Plan
-    splits: Splits
+    people: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,10 @@ def preview(settings: BuildSettings) -> Preview:
         _previous(settings.out),
     )
     check_not_mixed(settings, todo, previous, is_simulated(settings.source))
-    return Preview(todo, choose(settings, cases, [*previous.values()]))
+    splits = choose(settings, cases, [*previous.values()])
+    here = {p.person for p in previous.values() if p.status != "excluded" and p.id not in settings.exclude}
+    here |= {case.person for case in cases if case.id in todo.asked}
+    return Preview(todo, {name: len(here & {*people}) for name, people in splits.members.items()})
 
 
 def _build_shard(settings: BuildSettings, hashes: RememberedHashes, progress: Progress | None) -> BuildReport:

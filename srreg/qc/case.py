@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from srreg.build.head_measures import HeadMeasures
+from srreg.build.steps.conform import Conform
 from srreg.errors import DataError
 from srreg.geometry import apply_affine, bounding_box
 from srreg.labels import INDICES
@@ -86,12 +87,15 @@ class Case:
 
     @cached_property
     def uncorrected(self) -> NDArray[np.float32] | None:
-        """The MR on the whole grid before its intensity was corrected, in [0, 1]; None where that is not known."""
+        """The MR on the whole grid before its intensity was corrected, in [0, 1]; None where that is not known.
+
+        Scaled as the build scales the corrected one, so that their histograms compare.
+        """
         if self.bias is None:
             return None
-        image = self.subject.mr.data * self.bias.data
-        top = float(image.max(initial=0.0))
-        return image / top if top > 0 else image
+        image, inside = self.subject.mr.data * self.bias.data, self.brain_map.data > 0
+        top = float(np.percentile(image[inside], Conform.mr_top_percentile)) if inside.any() else 0.0
+        return (image / top).clip(0, 1) if top > 0 else image
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

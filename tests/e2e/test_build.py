@@ -1,9 +1,12 @@
 """`srreg build` as a person types it, on small heads on disk."""
 
 import json
+import shutil
 from pathlib import Path
+from statistics import median
 
 import numpy as np
+import pytest
 from building import IDS, SHAPE, build, data_digest, srreg, tree_digest, write_heads
 from phantom import head, turned, write_source
 from scipy import ndimage
@@ -181,11 +184,15 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(built, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_dry_run_goes_by_the_times_of_those_built_before(built):
-    source, out = built
-    told = build(source, out, "--align", "none", "--dry-run").stdout
-    assert "as long as those built before" in told
-    assert "people: 2 train, 2 val, 2 test" in told
+def test_a_dry_run_goes_by_the_steps_that_are_redone_and_by_what_they_took_before(built, tmp_path):
+    source, out = built[0], shutil.copytree(built[1], tmp_path / "copy")
+    records = [read_json(path) for path in (out / ".build" / "records").glob("*.json")]
+    conform = median(step["seconds"] for record in records for step in record["steps"] if step["step"] == "conform")
+    told = json.loads(build(source, out, "--align", "none", "--dry-run", "--json").stdout)
+    assert told["hours"] == pytest.approx(len(IDS) / 2 * (0.3 / 60 + conform / 3600), abs=0.006)  # align as nobody did it
+    assert "reckoned" in build(source, out, "--align", "none", "--dry-run").stdout
+    (out / ".build" / "records" / "1BA001.json").write_text('{"steps": [{"step": "conform", "cached": false, "seconds": NaN}]}')
+    assert json.loads(build(source, out, "--align", "none", "--dry-run", "--json").stdout)["hours"] == told["hours"]
 
 
 def test_a_table_of_splits_is_judged_before_anything_is_built_and_may_name_who_is_left_out(built, tmp_path):
@@ -193,7 +200,7 @@ def test_a_table_of_splits_is_judged_before_anything_is_built_and_may_name_who_i
     table = tmp_path / "splits.tsv"
     table.write_text("".join(f"{i}\t{'train' if n < 4 else 'test'}\n" for n, i in enumerate(IDS)))
     taken = build(source, tmp_path / "new", "--splits", table, "--exclude", IDS[0], "--dry-run", "--json")
-    assert json.loads(taken.stdout)["people"] == {"train": 4, "val": 0, "test": 2}
+    assert json.loads(taken.stdout)["people"] == {"train": 3, "val": 0, "test": 2}
     assert build(source, out, "--splits", table, "--dry-run").returncode == 2  # other splits are there
     table.write_text(f"{IDS[0]}\ttrain\n")
     refused = build(source, tmp_path / "new", "--splits", table, "--dry-run")

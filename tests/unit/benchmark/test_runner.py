@@ -94,6 +94,16 @@ def test_a_new_metric_scores_the_fields_that_are_there(dataset, tmp_path, monkey
     assert list(whole(tmp_path, "shift").values()) == pytest.approx([1, 1])
 
 
+def test_rows_from_before_the_load_was_measured_are_not_registered_again(dataset, tmp_path):
+    run(dataset, tmp_path, MadeUp("still"))
+    rows = tmp_path / "results.csv"
+    rows.write_text("".join(line for line in rows.read_text().splitlines(keepends=True) if ",load," not in line))
+    again = MadeUp("still")
+    run(dataset, tmp_path, again)
+    assert again.calls == []
+    assert ",load," not in rows.read_text()
+
+
 def test_only_the_papers_pairs_keep_their_fields_unless_asked(dataset, tmp_path):
     run(dataset, tmp_path, MadeUp("still"))
     kept = [pair for pair in PAIRS if fields.field_file(tmp_path, "still", 0, pair).is_file()]

@@ -38,7 +38,7 @@ def test_times_and_load_are_told_below(tmp_path):
     seconds = [row(pair=pair, metric="seconds", value=value) for pair, value in zip("ab", (1.0, 3.0), strict=True)]
     loads = [row(pair=pair, metric="load", value=value) for pair, value in zip("ab", (0.25, 2.75), strict=True)]
     notes = " ".join(table(tmp_path, *seconds, *loads).notes)
-    assert "Time, median [quartiles]: Affine initialization 2.00 [1.50, 2.50]." in notes
+    assert "Time, median [quartiles]: Affine initialization 2 [1.5, 2.5]." in notes
     assert "Load of the machine meanwhile (processes at work, these included; mean of a minute): 0.2 to 2.8." in notes
     assert "Load" not in " ".join(table(tmp_path / "before", *seconds).notes)
 

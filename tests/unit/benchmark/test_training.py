@@ -246,7 +246,7 @@ def test_of_the_processes_of_one_training_the_first_holds_the_folder(tmp_path: P
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
-    assert profile_named("paper") == Profile("paper", 100, 150, 1e-4, "fp16", "training", contrastive_weight=1e-3)
+    assert profile_named("paper") == Profile("paper", 100, 150, 1e-4, "fp16", "training-loss", contrastive_weight=1e-3)
 
 
 def test_the_recipes_of_all_rows_have_the_papers_contrast() -> None:

@@ -63,7 +63,7 @@ def test_points_are_drawn_anew_at_each_step(tmp_path: Path) -> None:
 
 
 def test_the_loss_that_selects_has_no_contrast_in_it(tmp_path: Path) -> None:
-    settings = replace(CONTRASTED, contrastive_weight=10.0, selection="training")
+    settings = replace(CONTRASTED, contrastive_weight=10.0, selection="training-loss")
     _, result = train(tmp_path, settings, config=WITH_READ_OUT)
     for row in result.history[1:]:
         assert row.loss == pytest.approx(-row.dice + 0.1 * row.smoothness, abs=1e-6)

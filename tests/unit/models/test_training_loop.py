@@ -157,8 +157,15 @@ def test_validation_dice_is_the_hard_one_which_blur_does_not_lower() -> None:
     assert float(hard_dice(shift, batch, (2, 3))) == 0.5  # no 3 in either: counts as 0, as in the loss
 
 
+def test_a_pair_without_a_finite_field_has_no_validation_dice() -> None:
+    stepper = Stepper(network(), SETTINGS, "cpu")
+    good, bad = pair(0), replace(pair(0), moving=pair(0).moving * math.nan)
+    assert math.isnan(stepper.mean([stepper.validate(good), stepper.validate(bad)]).dice)
+    assert stepper.mean([stepper.validate(good)]).dice > 0
+
+
 def test_selection_by_training_loss_needs_no_validation(tmp_path: Path) -> None:
-    _, result = train(tmp_path, replace(SETTINGS, selection="training"), validation=())
+    _, result = train(tmp_path, replace(SETTINGS, selection="training-loss"), validation=())
     assert result.best_epoch == min(result.history[1:], key=lambda row: row.loss).epoch
     assert math.isnan(result.history[1].validation_dice)
 
