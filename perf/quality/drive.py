@@ -2,8 +2,9 @@
 
 python -m perf.quality.drive TREE --out drive     (TREE: what `srreg simulate` wrote, 24 heads or more)
 
-Copies 24 heads, puts a fault into six of them, builds, reports; then opens the report from disk, sorts, filters, and by keyboard
-alone opens each flagged subject, looks at it by flicker, rejects it, saves, imports. Prints what was seen; screenshots lie in OUT.
+Copies 24 heads, puts a fault into six of them, builds, reports; then opens the report from disk, sorts and filters, by keyboard
+alone opens each flagged subject, looks at it by flicker and rejects it, saves, imports. Prints what was seen; screenshots lie
+in OUT.
 """
 
 import argparse
