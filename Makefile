@@ -16,14 +16,13 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 # The main job, end to end, on simulated heads: 12 people, 4 mm voxels, the simulation's own truth as labels.
-# Two networks learn, each with the recipe that shows it in minutes.
+# Two networks learn, with the recipe that shows it in minutes.
 demo: $(READY)
 	$(BIN)/srreg simulate --out demo/source --subjects 12 --seed 1 --size quarter --n-procs $(CORES)
 	$(BIN)/srreg build --synthrad-dir demo/source --out demo/sr-reg --size quarter --n-procs $(CORES) \
 	    --skull-stripper precomputed:demo/source --segmenter precomputed:demo/source
 	$(BIN)/srreg qc report demo/sr-reg --n-procs $(CORES)
-	$(BIN)/bench run --methods initial,voxelmorph --data demo/sr-reg --out demo/runs --profile demo --epochs 9
-	$(BIN)/bench run --methods mambamorph --data demo/sr-reg --out demo/runs --profile reduced --epochs 5
+	$(BIN)/bench run --methods initial,voxelmorph,mambamorph --data demo/sr-reg --out demo/runs --profile reduced --epochs 4
 	@$(BIN)/bench page --data demo/sr-reg --out demo/runs
 	@$(BIN)/bench table --markdown --out demo/runs
 	@echo "Open in a browser: the QC report, demo/sr-reg/qc/index.html, and the page of the run, demo/runs/index.html."

@@ -33,7 +33,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--epochs", type=int, default=4, help="of 100 steps")
+    parser.add_argument("--epochs", type=int, default=6, help="of 100 steps")
     parser.add_argument("--methods", nargs="*", help="networks; all if not given")
     parser.add_argument("--out", type=Path, default=Path("runs-learning"))
     return parser.parse_args()
