@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import models
 from models.selective_scan import BACKENDS, selective_scan
 from models.spatial import integrate, warp
 from perf.gpu.measuring import Row
@@ -23,6 +24,7 @@ _SCANS = {  # batch, channels, states, L
 def rows(device: torch.device) -> Iterator[Row]:
     """A row a thing that is compared."""
     yield from _space(device)
+    yield from (_network(name, device) for name in models.names())
     for backend in BACKENDS:
         for size in _SCANS:
             yield from _scan_rows(backend, size, device)
@@ -39,6 +41,26 @@ def _space(device: torch.device) -> Iterator[Row]:
     ):
         largest = float((ours.double().cpu() - truth).abs().max())
         yield {"what": name, "largest difference (voxels)": largest, "agrees": largest < LARGEST_VOXELS}
+
+
+@torch.no_grad()
+def _network(name: str, device: torch.device) -> Row:
+    """A whole network with random weights and a head that moves voxels; without TF32, as `bench` registers."""
+    torch.manual_seed(0)
+    network = models.create(name).eval()
+    nn.init.normal_(network.head.weight, std=0.05)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(1)
+    moving, fixed = torch.rand(2, 1, 1, 32, 48, 64, generator=generator, dtype=torch.float64)
+    truth = network.double()(moving, fixed).displacement
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        ours = network.float().to(device)(moving.float().to(device), fixed.float().to(device)).displacement
+    largest = float((ours.double().cpu() - truth).abs().max())
+    return {
+        "what": f"network {name}",
+        "moves (voxels)": float(truth.abs().max()),
+        "largest difference (voxels)": largest,
+        "agrees": largest < LARGEST_VOXELS,
+    }
 
 
 def _scan_rows(backend: str, size: str, device: torch.device) -> Iterator[Row]:
