@@ -1,7 +1,7 @@
 """One run at a time in a folder, and one process at a training: several trainings of one run may go on at once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from srreg.errors import FolderBusy, UsageError
 from srreg.files import remove_unfinished
 
 
-@contextmanager
-def held(out: Path) -> Iterator[None]:
+def held(out: Path) -> AbstractContextManager[None]:
     """Hold a run's folder, made where it is missing, against other processes; who holds it already may hold it again.
 
     Of the processes that a launcher starts for one training, the first holds it for all.
@@ -21,33 +20,28 @@ def held(out: Path) -> Iterator[None]:
         FolderBusy: another process holds it.
         UsageError: there can be no such folder, or nothing can be written to it.
     """
-    if not is_first_process():
-        yield
-        return
-    with _acquired(out):
-        _clear(out)
-        yield
+    return _held(out, _clear)
 
 
-@contextmanager
-def training_held(folder: Path) -> Iterator[None]:
-    """Hold the folder of one training, `weights/<method>/seed<k>`, as `held` does a run's.
-
-    Raises:
-        FolderBusy: another process is at this training.
-        UsageError: there can be no such folder, or nothing can be written to it.
-    """
-    if not is_first_process():
-        yield
-        return
-    with _acquired(folder):
-        remove_unfinished(folder)
-        yield
+def training_held(folder: Path) -> AbstractContextManager[None]:
+    """Hold the folder of one training, `weights/<method>/seed<k>`, as `held` does a run's, with the same errors."""
+    return _held(folder, remove_unfinished)
 
 
 def is_first_process() -> bool:
     """Whether this is the one that writes, of the processes that a launcher starts for one training."""
     return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _held(folder: Path, clear: Callable[[Path], None]) -> Iterator[None]:
+    """Held, and cleared of what a process that was killed left half-written."""
+    if not is_first_process():
+        yield
+        return
+    with _acquired(folder):
+        clear(folder)
+        yield
 
 
 def _acquired(out: Path) -> AbstractContextManager[object]:
