@@ -27,7 +27,7 @@ from scipy.spatial.transform import Rotation
 
 from srreg import io
 from srreg.build.reference import template
-from srreg.build.steps.align import Align
+from srreg.build.steps.align import Align, world_to_world
 from srreg.errors import StepFailed
 from srreg.geometry import apply_affine, ras_lps, reorient_to_ras, resample, to_ants, to_sitk
 from srreg.subject import Subject
@@ -89,12 +89,7 @@ def _ants(mr: Volume, kind: str) -> Affine:
 
     ants.config.set_ants_deterministic(True, seed_value=1)
     found = ants.registration(fixed=to_ants(_coarse(template())), moving=to_ants(_coarse(mr)), type_of_transform=kind)
-    transform = ants.read_transform(found["fwdtransforms"][0])
-    matrix, centre = np.array(transform.parameters[:9]).reshape(3, 3), np.array(transform.fixed_parameters)
-    fixed_to_moving = np.eye(4)
-    fixed_to_moving[:3, :3] = matrix
-    fixed_to_moving[:3, 3] = np.array(transform.parameters[9:]) + centre - matrix @ centre
-    return ras_lps(np.linalg.inv(fixed_to_moving))
+    return world_to_world(ants.read_transform(found["fwdtransforms"][0]))
 
 
 def _coarse(image: Volume) -> Volume:

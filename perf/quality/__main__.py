@@ -35,7 +35,8 @@ from srreg.sources.synthrad import find_cases, read_case
 from srreg.subject import Subject
 
 
-def _head(tree: Path, number: int) -> Subject:
+def head_of(tree: Path, number: int) -> Subject:
+    """A simulated head, whole, with its true brain and labels, in RAS."""
     case = find_cases(tree)[number]
     subject = read_case(case)
     regions = {part: reorient_to_ras(io.read_labels(case.file(part))) for part in ("brain", "labels")}
@@ -44,7 +45,7 @@ def _head(tree: Path, number: int) -> Subject:
 
 def objections(tree: Path, number: int, next_number: int, size: str) -> dict[str, list[str]]:
     """Fault ("" is none) -> the checks that object, of one head."""
-    head, other = _head(tree, number), _head(tree, next_number)
+    head, other = head_of(tree, number), head_of(tree, next_number)
     clean = _objections(head, size, number)
     spoilt = {fault.name: _objections(fault.spoil(head, other, number), size, number) for fault in FAULTS}
     return {"": clean} | {name: _but_for(clean, found) for name, found in spoilt.items()}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from perf.quality.__main__ import _head
+from perf.quality.__main__ import head_of
 from perf.quality.faults import FAULTS
 from srreg import io
 from srreg.dataset import SPLITS, Dataset
@@ -69,7 +69,7 @@ def _spoilt(tree: Path, source: Path) -> list[str]:
     shutil.copy(cases[0].folder.parent / "simulation.json", brain)
     known, faulty = {fault.name: fault for fault in FAULTS}, []
     for number, name in _FAULTS:
-        spoilt = known[name].spoil(_head(tree, number), _head(tree, number + 1), number)
+        spoilt = known[name].spoil(head_of(tree, number), head_of(tree, number + 1), number)
         folder = brain / cases[number].id
         assert spoilt.brain is not None
         assert spoilt.labels is not None

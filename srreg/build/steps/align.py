@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from srreg.errors import StepFailed
 from srreg.geometry import apply_affine, bounding_box, ras_lps, resample, to_ants
 from srreg.subject import Subject
 from srreg.volume import Affine, Grid, LabelMap, Volume
+
+if TYPE_CHECKING:
+    import ants
 
 Alignment = Literal["affine", "rigid", "center", "none"]
 
@@ -119,7 +122,11 @@ def _ants(moving: Volume, fixed: Volume, settings: Align, working_mm: float) -> 
         moving=to_ants(_coarse(moving, working_mm)),
         type_of_transform="Affine" if settings.kind == "affine" else "Rigid",
     )
-    transform = ants.read_transform(found["fwdtransforms"][0])
+    return world_to_world(ants.read_transform(found["fwdtransforms"][0]))
+
+
+def world_to_world(transform: "ants.ANTsTransform") -> Affine:
+    """What ANTs found, an affine about a centre that leads from fixed to moving (LPS), as moving to fixed (RAS+, mm)."""
     centre = np.array(transform.fixed_parameters)
     fixed_to_moving = np.eye(4)
     fixed_to_moving[:3, :3] = np.array(transform.parameters[:9]).reshape(3, 3)
