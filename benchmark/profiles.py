@@ -87,7 +87,7 @@ PROFILES: Mapping[str, Profile] = {
         replace(
             _DEMO,
             name="reduced",
-            epochs=6,
+            epochs=9,
             steps_per_epoch=100,
             both_ways=False,
             bend_voxels=2.0,
