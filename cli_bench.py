@@ -97,17 +97,17 @@ def train(
     """Only the training; `bench run` then takes the weights it leaves."""
     from contextlib import nullcontext
 
-    from benchmark import training
     from benchmark.hold import is_first_process
     from benchmark.method import METHODS
-    from benchmark.training_record import alarm_of
+    from benchmark.training import trainer
+    from benchmark.training.record import alarm_of
     from srreg.dataset import Dataset
 
-    if not resume and training.weights_file(out, METHODS.resolve(method), seed).parent.exists():
+    if not resume and trainer.weights_file(out, METHODS.resolve(method), seed).parent.exists():
         raise UsageError(f"{out} has a training of {method} with seed {seed} already; give another --out or --seed")
     log = log_file(out / "log.txt") if is_first_process() else nullcontext()
     with log, progress("training") as (advance,):
-        weights = training.train(
+        weights = trainer.train(
             METHODS.resolve(method),
             Dataset.open(data),
             out,
@@ -152,9 +152,9 @@ def register(
     align: Annotated[Literal["affine", "rigid", "center", "none"], typer.Option(help="To the common frame.")] = "affine",
 ) -> None:
     """One pair of your own images, any grid and orientation: moved image, displacement, moved labels."""
-    from benchmark.own_images import OwnPair
-    from benchmark.registration import Registering
-    from benchmark.registration import register as register_pair
+    from benchmark.own_pair.own_images import OwnPair
+    from benchmark.own_pair.registration import Registering
+    from benchmark.own_pair.registration import register as register_pair
 
     device = _chosen(device)
     stripper = _skull_stripper(skull_stripper, device) if preprocess == "auto" else None
@@ -192,8 +192,8 @@ def plan(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Parameters, memory and time of each method on this machine, measured on a small piece; trains and writes nothing."""
-    from benchmark import forecast, forecast_table
     from benchmark.method import METHODS
+    from benchmark.planning import forecast, forecast_table
     from benchmark.run_settings import RunSettings
 
     settings = RunSettings(

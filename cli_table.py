@@ -23,15 +23,15 @@ def table(
     against: Annotated[str | None, typer.Option(help="Of statistics: compare with this method, not the last.")] = None,
 ) -> None:
     """A table from the rows on disk."""
-    from benchmark import render, tables
-    from benchmark.render_html import html as html_page
-    from benchmark.render_latex import latex as latex_text
+    from benchmark.page.render_html import html as html_page
+    from benchmark.tables import kinds, render
+    from benchmark.tables.render_latex import latex as latex_text
 
     asked = {render.markdown: markdown, render.csv_text: csv, latex_text: latex, html_page: html}
     formats = [as_text for as_text, is_asked in asked.items() if is_asked] or [render.markdown]
     if len(formats) > 1:
         raise UsageError("choose one of --markdown, --csv, --latex and --html")
-    print(formats[0](tables.build(out, number, tables.Wanted(compare, metric, against))), end="")
+    print(formats[0](kinds.build(out, number, kinds.Wanted(compare, metric, against))), end="")
 
 
 def page(
@@ -39,7 +39,7 @@ def page(
     data: Annotated[Path, typer.Option(help="The data set, for pictures.")] = Path("sr-reg"),
 ) -> None:
     """All tables, plots and pictures on one page, OUT/index.html."""
-    from benchmark.page import write_page
+    from benchmark.page.page import write_page
 
     with progress("drawing") as (advance,):
         written = write_page(out, data, advance)

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmark import record
 from benchmark.hold import held
 from benchmark.method import METHODS, CannotTrain, Factory, MethodContext
-from benchmark.plan import Plan, plan, short_digest
+from benchmark.planning.plan import Plan, plan, short_digest
 from benchmark.record import Entry, Failure
 from benchmark.run_settings import Progress, RunReport, RunSettings
 from benchmark.scoring import Contestant, ScoreBook
@@ -132,11 +132,11 @@ class _Run:
 
     def _train(self, entry: Entry) -> Path:
         """The weights; where the network seems not to have learned, its numbers are made and the run has a failure."""
-        from benchmark import training
-        from benchmark.training_record import alarm_of
+        from benchmark.training import trainer
+        from benchmark.training.record import alarm_of
 
         log.info("%s: training with seed %d, unless its weights are there", entry.method, entry.seed)
-        weights = training.train(
+        weights = trainer.train(
             entry.method,
             self.dataset,
             self.out,

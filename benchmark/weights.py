@@ -17,7 +17,7 @@ def newest(runs: Path, method: str) -> Path | None:
         runs: a folder of `bench run` or `bench train`.
         method: as in `METHODS`.
     """
-    from benchmark.training import weights_file
+    from benchmark.training.trainer import weights_file
 
     example = weights_file(runs, method, seed=0)
     found = [path for path in example.parent.parent.glob(f"seed*/{example.name}") if is_finished(path)]
@@ -28,7 +28,7 @@ def is_finished(weights: Path) -> bool:
     """Whether a training came to its end; one that was interrupted leaves the best weights so far."""
     if not weights.is_file():
         return False
-    from benchmark.training_record import RECORD
+    from benchmark.training.record import RECORD
 
     try:
         return read_json(weights.parent / RECORD).get("status") == "finished"

@@ -24,7 +24,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmark import render, results, tables
+from benchmark import results
+from benchmark.tables import kinds, render
 
 ROOT = Path(__file__).resolve().parent.parent
 Ending = Mapping[str, object]  # what a run left: name -> content or digest
@@ -127,7 +128,7 @@ def ending(out: Path) -> Ending:
     rows = (row for row in results.read(out / "results.csv") if row.metric not in _COSTS)
     found: dict[str, object] = {"rows": sorted((str(row.key), repr(row.value)) for row in rows)}
     for name in ("structures", "statistics"):
-        found[f"table {name}"] = render.markdown(tables.build(out, name))
+        found[f"table {name}"] = render.markdown(kinds.build(out, name))
     for pattern in ("weights/*/*/weights.safetensors", "fields/*/*/*.nii.gz"):
         found |= {str(path.relative_to(out)): _digest(path) for path in out.glob(pattern)}
     found |= {str(path.relative_to(out)): _history(path) for path in out.glob("weights/*/*/training.csv")}

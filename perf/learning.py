@@ -12,9 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import models
-from benchmark import training
-from benchmark.profiles import profile_named
-from benchmark.training_record import RECORD
+from benchmark.training import trainer
+from benchmark.training.profiles import profile_named
+from benchmark.training.record import RECORD
 from srreg.dataset import Dataset
 from srreg.files import read_json
 
@@ -41,7 +41,7 @@ def _options() -> argparse.Namespace:
 
 def _row(name: str, dataset: Dataset, out: Path, epochs: int) -> bool:
     steps = epochs * profile_named(_PROFILE).steps_per_epoch
-    weights = training.train(name, dataset, out, _PROFILE, epochs=epochs)
+    weights = trainer.train(name, dataset, out, _PROFILE, epochs=epochs)
     record = read_json(weights.parent / RECORD)
     before, after = (100 * float(str(record[key])) for key in ("validation_dice_untrained", "validation_dice"))
     print(f"| {name} | {steps} | {before:.2f} | {after:.2f} | {record['seconds']} | {record['alarm']} |", flush=True)

@@ -21,7 +21,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from benchmark.training_pairs import SubjectArrays
+from benchmark.training.pairs import SubjectArrays
 from srreg import io
 from srreg.dataset import Dataset, Participant, file_of
 from srreg.files import tsv, write_json, write_text

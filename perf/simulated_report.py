@@ -9,8 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmark import measured, record, render, tables
-from benchmark.tables import Wanted
+from benchmark import record
+from benchmark.tables import kinds, measured, render
+from benchmark.tables.kinds import Wanted
 from srreg.files import read_json
 
 _TABLES = (
@@ -27,7 +28,7 @@ def main() -> None:
     print("\n".join(_trainings(runs)), end="\n\n")
     found = measured.read(runs)
     for name, wanted in _TABLES:
-        print(render.markdown(tables.make(found, name, wanted)))
+        print(render.markdown(kinds.make(found, name, wanted)))
     print("\n".join(_versions(runs)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.method import Factory, MethodContext
 from benchmark.network_input import min_max, padded
-from benchmark.profiles import computes_in_bf16
+from benchmark.training.profiles import computes_in_bf16
 from srreg.displacement import Displacement
 from srreg.errors import BackendUnavailable, DataError, GeometryError
 from srreg.volume import Grid, Volume

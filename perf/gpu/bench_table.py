@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import models
-from benchmark.statistics import People, interval_of_mean
+from benchmark.tables.statistics import People, interval_of_mean
 
 _HEAD = (
     "| method | Dice (%) | above initial [95 %] | folding (%) | seconds a pair | peak GiB | training s | note |\n"

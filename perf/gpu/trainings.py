@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 import models
-from benchmark.profiles import PROFILES
-from benchmark.training_draw import TrainingPairs
+from benchmark.training.draw import TrainingPairs
+from benchmark.training.profiles import PROFILES
 from models.training import TrainingResult, fit
 from models.training_settings import Progress, TrainingSettings
 from models.variants import configure

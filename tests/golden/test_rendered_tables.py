@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import record, render, results, tables
+from benchmark import record, results
+from benchmark.page.render_html import html
 from benchmark.record import DatasetRecord, Entry, Failure, RunRecord
-from benchmark.render_html import html
-from benchmark.render_latex import latex
 from benchmark.results import Row
-from benchmark.tables import Wanted
+from benchmark.tables import kinds, render
+from benchmark.tables.kinds import Wanted
+from benchmark.tables.render_latex import latex
 
 FOLDER = Path(__file__).parent
 PAIRS = tuple(f"1BA{n:03d}-mr_1BB{n:03d}-ct" for n in range(10))
@@ -88,7 +89,7 @@ def _rendered(out, name):
     record.write(out / "run.json", made)
     results.append(out / "results.csv", list(_rows(made)))
     table, wanted, endings = FILES[name]
-    built = tables.build(out, table, wanted)
+    built = kinds.build(out, table, wanted)
     return {f"{name}{ending}": _without_version(FORMATS[ending](built)) for ending in endings}
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.own_images import OwnPair
-from benchmark.registration import Registering, register
+from benchmark.own_pair.own_images import OwnPair
+from benchmark.own_pair.registration import Registering, register
 from srreg import io, modality
 from srreg.backends.protocol import Resources
 from srreg.backends.registry import SKULL_STRIPPERS, make

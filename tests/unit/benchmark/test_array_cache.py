@@ -11,9 +11,9 @@ import pytest
 import torch
 from phantom import write_dataset
 
-from benchmark import array_cache
-from benchmark.array_cache import LEVELS, ArrayCache
-from benchmark.training_pairs import SubjectArrays
+from benchmark.training import array_cache
+from benchmark.training.array_cache import LEVELS, ArrayCache
+from benchmark.training.pairs import SubjectArrays
 from srreg import io
 from srreg.dataset import Dataset, file_of
 from srreg.errors import DataError, NoRoom

@@ -6,10 +6,10 @@ import torch
 from phantom import write_dataset
 from scipy import ndimage
 
-from benchmark.augmentation import bent, grey_varied, joined, with_known_fields
-from benchmark.profiles import PROFILES
-from benchmark.training_draw import TrainingPairs
-from benchmark.training_pairs import SubjectArrays
+from benchmark.training.augmentation import bent, grey_varied, joined, with_known_fields
+from benchmark.training.draw import TrainingPairs
+from benchmark.training.pairs import SubjectArrays
+from benchmark.training.profiles import PROFILES
 from models.training_settings import Batch, TrainingSettings
 
 SHAPE = (16, 24, 32)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark import clock, forecast, forecast_table
-from benchmark.forecast import Task, forecasts, probe_shape
+from benchmark import clock
+from benchmark.planning import forecast, forecast_table
+from benchmark.planning.forecast import Task, forecasts, probe_shape
 from benchmark.run_settings import RunSettings
-from benchmark.training import weights_file
+from benchmark.training.trainer import weights_file
 from srreg.errors import DataError, UsageError
 
 PARAMETERS = 92_179  # VoxelMorph

@@ -11,8 +11,8 @@ import torch
 from phantom import write_dataset
 
 from benchmark import runner
-from benchmark.profiles import PROFILES, Profile
 from benchmark.run_settings import Progress, RunSettings
+from benchmark.training.profiles import PROFILES, Profile
 from perf.killed import ROOT, ending
 from srreg.dataset import Dataset
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import measured, runner, tables
+from benchmark import runner
 from benchmark.method import _ENTRIES, Factory
 from benchmark.run_settings import RunSettings
+from benchmark.tables import kinds, measured
 from srreg.registry import Registry
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -25,7 +26,7 @@ def methods(monkeypatch):
 def test_the_example_is_registered_scored_and_tabled(dataset, tmp_path, methods):
     report = runner.run(dataset, tmp_path, RunSettings(["centre-of-mass"]), methods=methods)
     assert report.scored == {"centre-of-mass": 2}
-    (row,) = tables.build(tmp_path).rows
+    (row,) = kinds.build(tmp_path).rows
     assert row.names == ("centre-of-mass",)
     assert row.cells[0].value > 0
     assert row.notes == ()

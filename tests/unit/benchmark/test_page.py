@@ -6,10 +6,11 @@ import pytest
 from hand_made_runs import RECORD, asking, row, run_folder
 from made_up_methods import MadeUp, run
 
-from benchmark import measured, record
-from benchmark.cases import cases_of
-from benchmark.gallery import gallery
-from benchmark.page import write_page
+from benchmark import record
+from benchmark.page.cases import cases_of
+from benchmark.page.gallery import gallery
+from benchmark.page.page import write_page
+from benchmark.tables import measured
 from srreg.errors import DataError
 from srreg.files import read_json, write_json
 

@@ -3,7 +3,7 @@ import pytest
 import models
 from benchmark.method import METHODS
 from benchmark.metrics import METRICS
-from benchmark.paper import PRINTED, Printed
+from benchmark.tables.paper import PRINTED, Printed
 
 
 def test_every_method_and_metric_is_one_of_ours():

@@ -11,14 +11,14 @@ import pytest
 from hand_made_runs import compared, row, run_folder
 from PIL import Image
 
-from benchmark import measured
-from benchmark.plots.costs import cost_bubbles
-from benchmark.plots.drawing import drawn
-from benchmark.plots.pictures import picture
-from benchmark.plots.ranks import rank_dots
-from benchmark.plots.slices import Registered
-from benchmark.plots.structures import structure_boxes
-from benchmark.plots.trainings import training_curves
+from benchmark.page.plots.costs import cost_bubbles
+from benchmark.page.plots.drawing import drawn
+from benchmark.page.plots.pictures import picture
+from benchmark.page.plots.ranks import rank_dots
+from benchmark.page.plots.slices import Registered
+from benchmark.page.plots.structures import structure_boxes
+from benchmark.page.plots.trainings import training_curves
+from benchmark.tables import measured
 from srreg.displacement import Displacement
 from srreg.volume import LabelMap
 
@@ -48,7 +48,7 @@ def test_plots_leave_matplotlib_as_it_was():
 
 
 def test_plots_need_neither_pyplot_nor_torch():
-    code = "import sys, benchmark.page; from benchmark.plots.drawing import drawn; drawn(2, 2, lambda figure: None); "
+    code = "import sys, benchmark.page; from benchmark.page.plots.drawing import drawn; drawn(2, 2, lambda figure: None); "
     code += "assert not {'matplotlib.pyplot', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.recycling import Recycler
+from benchmark.training.recycling import Recycler
 
 SHAPE = (3, 4, 5)
 

@@ -13,8 +13,8 @@ from phantom import AFFINES, ORIENTATIONS, turned
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from benchmark.own_images import OwnPair
-from benchmark.registration import Registering, register
+from benchmark.own_pair.own_images import OwnPair
+from benchmark.own_pair.registration import Registering, register
 from models import checkpoint
 from models.variants import build, configure
 from srreg import io

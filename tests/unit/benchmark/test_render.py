@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmark import render
-from benchmark.render_html import html
-from benchmark.render_latex import latex
-from benchmark.table import Cell, Column, Table, TableRow
+from benchmark.page.render_html import html
+from benchmark.tables import render
+from benchmark.tables.render_latex import latex
+from benchmark.tables.table import Cell, Column, Table, TableRow
 
 NASTY = "<script>alert('x')</script> & 100 % of $x^2$ #1 a_b {c} \\input{y} ~ \"q\" `` -- ''|"
 TABLE = Table(

@@ -3,8 +3,8 @@
 import pytest
 from made_up_methods import MadeUp, run
 
-from benchmark import render, tables
-from benchmark.training_record import RECORD
+from benchmark.tables import kinds, render
+from benchmark.training.record import RECORD
 from srreg.files import write_json
 
 STILL = "did not learn: no voxel moves by half its size (0.0003 voxels at most), so no label does"
@@ -13,7 +13,7 @@ STILL = "did not learn: no voxel moves by half its size (0.0003 voxels at most),
 @pytest.fixture(autouse=True)
 def training(monkeypatch, tmp_path):
     """A training that leaves weights, and a record with an alarm for seed 0 alone."""
-    from benchmark import training
+    from benchmark.training import trainer
 
     def train(method, dataset, out, profile, *, seed, **others):
         weights = tmp_path / f"seed{seed}" / "weights.safetensors"
@@ -21,7 +21,7 @@ def training(monkeypatch, tmp_path):
         weights.write_text(f"weights {seed}")
         return weights
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
 
 
 def test_its_pairs_are_scored_and_the_run_has_a_failure(dataset, tmp_path):
@@ -34,10 +34,10 @@ def test_its_pairs_are_scored_and_the_run_has_a_failure(dataset, tmp_path):
 
 def test_the_table_says_so_beside_its_numbers(dataset, tmp_path):
     run(dataset, tmp_path, MadeUp("voxelmorph"), MadeUp("initial"))
-    initial, voxelmorph = tables.build(tmp_path).rows
+    initial, voxelmorph = kinds.build(tmp_path).rows
     assert (initial.notes, voxelmorph.notes) == ((), (f"training with seed 0: {STILL}",))
     assert None not in voxelmorph.cells[:3]
-    assert STILL in render.markdown(tables.build(tmp_path))
+    assert STILL in render.markdown(kinds.build(tmp_path))
 
 
 def test_a_second_run_says_it_again_and_writes_nothing(dataset, tmp_path):
@@ -56,7 +56,7 @@ def test_another_seed_that_learned_has_no_part_in_it(dataset, tmp_path):
 
 def test_a_pair_that_fails_is_said_beside_it(dataset, tmp_path):
     run(dataset, tmp_path, MadeUp("voxelmorph", breaks_at=1))
-    (row,) = tables.build(tmp_path).rows
+    (row,) = kinds.build(tmp_path).rows
     assert row.notes == ("1 of 2 registrations; failed: out of luck", f"training with seed 0: {STILL}")
 
 

@@ -6,8 +6,10 @@ import filelock
 import pytest
 from made_up_methods import MadeUp, run
 
-from benchmark import plan, runner, training
+from benchmark import runner
+from benchmark.planning import plan
 from benchmark.run_settings import RunSettings
+from benchmark.training import trainer
 from srreg.dataset import Dataset
 from srreg.errors import BackendUnavailable, DataError, FolderBusy, UnknownName, UsageError
 
@@ -34,7 +36,7 @@ def test_a_folder_that_is_in_use_is_refused(dataset, tmp_path):
 
 
 def test_a_run_ends_where_another_process_is_at_a_training_it_needs(dataset, tmp_path):
-    lock = training.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
+    lock = trainer.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
     lock.parent.mkdir(parents=True)
     with filelock.FileLock(lock), pytest.raises(FolderBusy, match="seed0 is held by another"):
         runner.run(dataset, tmp_path, RunSettings(["initial", "voxelmorph"]))

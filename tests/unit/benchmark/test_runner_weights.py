@@ -3,9 +3,10 @@
 import pytest
 from made_up_methods import MadeUp, run, whole
 
-from benchmark import record, results, tables
+from benchmark import record, results
 from benchmark.method import CannotTrain
 from benchmark.metrics import WHOLE
+from benchmark.tables import kinds
 from srreg.errors import DataError, UsageError
 
 
@@ -15,7 +16,7 @@ class TestTraining:
     @pytest.fixture
     def train(self, monkeypatch, tmp_path):
         """A training that writes a file, and remembers its seeds."""
-        from benchmark import training
+        from benchmark.training import trainer
 
         def write(method, dataset, out, profile, *, seed, **others):
             seeds.append(seed)
@@ -23,7 +24,7 @@ class TestTraining:
             return tmp_path / f"{seed}.safetensors"
 
         seeds = []
-        monkeypatch.setattr(training, "train", write)
+        monkeypatch.setattr(trainer, "train", write)
         return seeds
 
     def test_each_seed_is_trained_and_has_its_rows(self, dataset, tmp_path, train):
@@ -49,17 +50,17 @@ class TestTraining:
         def refuse(*arguments, **others):
             raise CannotTrain("the training split is empty")
 
-        from benchmark import training
+        from benchmark.training import trainer
 
-        monkeypatch.setattr(training, "train", refuse)
+        monkeypatch.setattr(trainer, "train", refuse)
         report = run(dataset, tmp_path, MadeUp("voxelmorph"), MadeUp("still"))
         assert report.record.skipped == {"voxelmorph": "the training split is empty"}
         assert report.scored == {"still": 2}
 
     def test_a_training_that_breaks_costs_its_method_only(self, dataset, tmp_path, monkeypatch):
-        from benchmark import training
+        from benchmark.training import trainer
 
-        monkeypatch.setattr(training, "train", lambda *arguments, **others: 1 / 0)
+        monkeypatch.setattr(trainer, "train", lambda *arguments, **others: 1 / 0)
         report = run(dataset, tmp_path, MadeUp("voxelmorph"), MadeUp("still"))
         assert [(f.method, f.reason) for f in report.record.failed] == [("voxelmorph", "division by zero")]
         assert report.scored == {"still": 2}
@@ -74,9 +75,9 @@ class TestTraining:
         def refuse(*arguments, **others):
             raise DataError("weights.safetensors: cut off")
 
-        from benchmark import training
+        from benchmark.training import trainer
 
-        monkeypatch.setattr(training, "train", refuse)
+        monkeypatch.setattr(trainer, "train", refuse)
         report = run(dataset, tmp_path, MadeUp("voxelmorph"))
         assert [f.reason for f in report.record.failed] == ["weights.safetensors: cut off"]
         assert report.record.skipped == {}
@@ -92,7 +93,7 @@ class TestTheTable:
         return {name: {"voxelmorph": tmp_path / name} for name in ("first", "second")}
 
     def dice(self, out):
-        return [shown.cells[0].value for shown in tables.build(out).rows]
+        return [shown.cells[0].value for shown in kinds.build(out).rows]
 
     def test_shows_the_weights_of_the_last_run_though_their_rows_are_old(self, dataset, tmp_path, weights):
         shifts, shown = {"first": (0, 0, 0), "second": (4, 4, 4)}, []
@@ -103,13 +104,13 @@ class TestTheTable:
         assert len(record.read(tmp_path / "run.json")) == 3
 
     def test_never_averages_given_weights_with_a_training(self, dataset, tmp_path, weights, monkeypatch):
-        from benchmark import training
+        from benchmark.training import trainer
 
-        monkeypatch.setattr(training, "train", lambda *_, **__: tmp_path / "second")
+        monkeypatch.setattr(trainer, "train", lambda *_, **__: tmp_path / "second")
         run(dataset, tmp_path, MadeUp("voxelmorph", shift=(4, 4, 4)), seeds=(1,))
         run(dataset, tmp_path, MadeUp("voxelmorph"), weights=weights["first"])
         assert self.dice(tmp_path) == [pytest.approx(sum(whole_of(tmp_path, 0)) / 2)]
-        assert tables.build(tmp_path).rows[0].notes == ()
+        assert kinds.build(tmp_path).rows[0].notes == ()
 
     def test_shows_each_method_of_two_runs(self, dataset, tmp_path):
         run(dataset, tmp_path, MadeUp("initial"))

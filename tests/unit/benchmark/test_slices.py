@@ -4,7 +4,7 @@ import numpy as np
 import phantom
 import pytest
 
-from benchmark.plots.slices import Registered, middle_slice
+from benchmark.page.plots.slices import Registered, middle_slice
 from srreg.displacement import Displacement, warp
 from srreg.qc.planes import PLANES
 from srreg.volume import LabelMap, Volume

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.statistics import (
+from benchmark.tables.statistics import (
     DRAWS,
     holm,
     interval_of_mean,

@@ -4,8 +4,8 @@ import pytest
 from hand_made_runs import RECORD, asking, compared, row, run_folder
 from scipy import stats
 
-from benchmark import render, tables
-from benchmark.tables import Wanted
+from benchmark.tables import kinds, render
+from benchmark.tables.kinds import Wanted
 from srreg.errors import DataError, UsageError
 
 DICE = {
@@ -17,7 +17,7 @@ DICE = {
 
 def statistics(out, **wanted):
     """First name -> column -> its number."""
-    built = tables.build(out, "statistics", Wanted(**wanted))
+    built = kinds.build(out, "statistics", Wanted(**wanted))
     names = [column.name for column in built.columns]
     return built, {shown.names[0]: dict(zip(names, shown.cells, strict=True)) for shown in built.rows}
 

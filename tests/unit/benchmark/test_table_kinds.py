@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from hand_made_runs import RECORD, asking, row, run_folder
 
-from benchmark import render, tables
 from benchmark.metrics import METRICS
-from benchmark.tables import Wanted
+from benchmark.tables import kinds, render
+from benchmark.tables.kinds import Wanted
 from srreg.errors import DataError, UsageError
 
 
 def table(out, *rows, name="1", records=None, wanted=None):
-    return tables.build(run_folder(out, *rows, records=records), name, wanted)
+    return kinds.build(run_folder(out, *rows, records=records), name, wanted)
 
 
 class TestStructures:
@@ -91,7 +91,7 @@ class TestBesideThePaper:
 )
 def test_what_a_table_does_not_take_is_refused(tmp_path, name, wanted, words):
     with pytest.raises(UsageError, match=words):
-        tables.build(tmp_path, name, wanted)
+        kinds.build(tmp_path, name, wanted)
 
 
 PEOPLE = ("p1", "p2", "p3", "p4", "p5", "p6")

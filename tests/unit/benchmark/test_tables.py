@@ -9,14 +9,15 @@ from dataclasses import replace
 import pytest
 from hand_made_runs import RECORD, asking, row, run_folder
 
-from benchmark import record, render, tables
+from benchmark import record
 from benchmark.record import Failure
+from benchmark.tables import kinds, render
 from srreg.errors import DataError, UsageError
 
 
 def table(out, *rows, name="1", records=None):
     """A table of rows and records; without records, of a run that was asked for just these rows."""
-    return tables.build(run_folder(out, *rows, records=records), name)
+    return kinds.build(run_folder(out, *rows, records=records), name)
 
 
 def cells(built):
@@ -181,12 +182,12 @@ def test_numbers_of_two_versions_of_the_protocol_do_not_share_a_table(tmp_path):
 
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no table is called '7'\. There are: 1, 2, metrics, structures, statistics"):
-        tables.build(tmp_path, "7")
+        kinds.build(tmp_path, "7")
 
 
 def test_a_folder_without_results_says_how_to_make_some(tmp_path):
     with pytest.raises(DataError, match="bench run --methods all --out"):
-        tables.build(tmp_path)
+        kinds.build(tmp_path)
 
 
 def test_simulated_heads_are_said_to_be_simulated(tmp_path):
@@ -220,11 +221,12 @@ def test_a_damaged_record_is_named(tmp_path, damage):
     content["runs"][RECORD.id] |= damage
     (tmp_path / "run.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"run\.json: is not a record of runs"):
-        tables.build(tmp_path)
+        kinds.build(tmp_path)
 
 
 def test_a_table_needs_no_torch(tmp_path):
     run_folder(tmp_path, row())
-    code = "import sys; from pathlib import Path; from benchmark import tables, render, render_latex, render_html; "
-    code += f"print(render_html.html(tables.build(Path({str(tmp_path)!r})))); assert 'torch' not in sys.modules"
+    code = "import sys; from pathlib import Path; from benchmark.page import render_html; "
+    code += "from benchmark.tables import kinds, render, render_latex; "
+    code += f"print(render_html.html(kinds.build(Path({str(tmp_path)!r})))); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

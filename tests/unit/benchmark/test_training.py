@@ -14,14 +14,14 @@ import pytest
 import torch
 from phantom import write_dataset
 
-from benchmark import training
 from benchmark.hold import held, training_held
 from benchmark.method import CannotTrain
 from benchmark.network_input import min_max, padded
-from benchmark.profiles import PROFILES, Profile, profile_named
-from benchmark.training_draw import TrainingPairs
-from benchmark.training_pairs import SubjectArrays, ValidationPairs
-from benchmark.training_record import alarm_of
+from benchmark.training import trainer
+from benchmark.training.draw import TrainingPairs
+from benchmark.training.pairs import SubjectArrays, ValidationPairs
+from benchmark.training.profiles import PROFILES, Profile, profile_named
+from benchmark.training.record import alarm_of
 from models.training_settings import Progress
 from srreg.dataset import Dataset
 from srreg.errors import DataError, FolderBusy, NoRoom, SrregError, UnknownName, UsageError
@@ -50,7 +50,7 @@ def record_of(weights: Path) -> dict[str, object]:
 
 
 def test_training_leaves_weights_history_and_record(dataset: Dataset, tmp_path: Path) -> None:
-    weights = training.train("voxelmorph", dataset, tmp_path, "tiny", seed=2)
+    weights = trainer.train("voxelmorph", dataset, tmp_path, "tiny", seed=2)
     assert weights == tmp_path / "weights" / "voxelmorph" / "seed2" / "weights.safetensors"
     assert len((weights.parent / "training.csv").read_text().splitlines()) == 4
     record = record_of(weights)
@@ -61,7 +61,7 @@ def test_training_leaves_weights_history_and_record(dataset: Dataset, tmp_path: 
 
 
 def test_a_network_with_a_read_out_is_trained_with_contrast(dataset: Dataset, tmp_path: Path) -> None:
-    weights = training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
+    weights = trainer.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
     rows = list(csv.DictReader((weights.parent / "training.csv").read_text().splitlines()))
     assert all(float(row["contrastive"]) > math.log(2) for row in rows[1:])
     settings = record_of(weights)["settings"]
@@ -69,12 +69,12 @@ def test_a_network_with_a_read_out_is_trained_with_contrast(dataset: Dataset, tm
 
 
 def test_the_record_says_where_there_was_no_contrast(dataset: Dataset, tmp_path: Path) -> None:
-    weights = training.train("voxelmorph", dataset, tmp_path, "tiny-contrast")
+    weights = trainer.train("voxelmorph", dataset, tmp_path, "tiny-contrast")
     assert record_of(weights)["notes"] == ["no contrastive loss: this network has no read-out"]
 
 
 def test_a_network_that_did_not_learn_has_its_alarm_in_the_record(dataset: Dataset, tmp_path: Path) -> None:
-    weights = training.train("voxelmorph", dataset, tmp_path, "tiny", epochs=1)
+    weights = trainer.train("voxelmorph", dataset, tmp_path, "tiny", epochs=1)
     assert alarm_of(weights).startswith("did not learn: no voxel moves by half its size")
     assert record_of(weights)["alarm"] == alarm_of(weights)
 
@@ -84,17 +84,17 @@ def test_weights_that_no_training_left_have_no_alarm(tmp_path: Path) -> None:
 
 
 def test_a_training_without_surgery_does_not_go_on_with_it(dataset: Dataset, tmp_path: Path) -> None:
-    training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast")
+    trainer.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast")
     with pytest.raises(UsageError, match="made with gradient_surgery False, expected True"):
-        training.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
+        trainer.train("voxelmorph-features", dataset, tmp_path, "tiny-contrast", gradient_surgery=True)
 
 
 def test_a_finished_training_is_reused(dataset: Dataset, tmp_path: Path) -> None:
     told: list[Progress] = []
-    weights = training.train("voxelmorph", dataset, tmp_path, "tiny", progress=told.append)
+    weights = trainer.train("voxelmorph", dataset, tmp_path, "tiny", progress=told.append)
     before = weights.stat().st_mtime_ns
     assert len(told) == 4
-    assert training.train("vm", dataset, tmp_path, "tiny", progress=told.append) == weights
+    assert trainer.train("vm", dataset, tmp_path, "tiny", progress=told.append) == weights
     assert len(told) == 4
     assert weights.stat().st_mtime_ns == before
 
@@ -105,32 +105,32 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(dataset: Dataset, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train("voxelmorph", dataset, tmp_path / "a", "tiny", progress=stop)
+        trainer.train("voxelmorph", dataset, tmp_path / "a", "tiny", progress=stop)
     told: list[Progress] = []
-    gone_on = training.train("voxelmorph", dataset, tmp_path / "a", "tiny", progress=told.append)
-    at_once = training.train("voxelmorph", dataset, tmp_path / "b", "tiny")
+    gone_on = trainer.train("voxelmorph", dataset, tmp_path / "a", "tiny", progress=told.append)
+    at_once = trainer.train("voxelmorph", dataset, tmp_path / "b", "tiny")
     assert [now.epoch for now in told] == [2, 2]
     assert record_of(gone_on)["weights_digest"] == record_of(at_once)["weights_digest"]
 
 
 def test_another_training_is_never_overwritten(dataset: Dataset, tmp_path: Path) -> None:
-    training.train("voxelmorph", dataset, tmp_path, "tiny")
+    trainer.train("voxelmorph", dataset, tmp_path, "tiny")
     with pytest.raises(UsageError, match=r"made with epochs 2, expected 3\. Another training lies there: choose"):
-        training.train("voxelmorph", dataset, tmp_path, "tiny", epochs=3)
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny", epochs=3)
 
 
 def test_damaged_weights_are_refused(dataset: Dataset, tmp_path: Path) -> None:
-    weights = training.train("voxelmorph", dataset, tmp_path, "tiny")
+    weights = trainer.train("voxelmorph", dataset, tmp_path, "tiny")
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(DataError, match="cut off.*to train again"):
-        training.train("voxelmorph", dataset, tmp_path, "tiny")
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny")
 
 
 def test_an_empty_training_split_is_refused(tmp_path: Path) -> None:
     few = write_dataset(tmp_path / "sr-reg", subjects=5)
     write_text(few.root / "splits" / "train.txt", "# none\n")
     with pytest.raises(CannotTrain, match="5 people are built, and with fewer than 6 all are test"):
-        training.train("voxelmorph", Dataset.open(few.root), tmp_path, "tiny")
+        trainer.train("voxelmorph", Dataset.open(few.root), tmp_path, "tiny")
 
 
 @pytest.mark.parametrize(("member", "message"), [("1BA007", "both in train and in test: 1BA007"), ("1BZ999", "1BZ999")])
@@ -138,7 +138,7 @@ def test_a_person_in_two_splits_or_not_built_is_refused(tmp_path: Path, member: 
     edited = write_dataset(tmp_path / "sr-reg", subjects=8, shape=(12, 14, 10))
     write_text(edited.root / "splits" / "train.txt", f"1BA001\n{member}\n")
     with pytest.raises(DataError, match=message):
-        training.train("voxelmorph", Dataset.open(edited.root), tmp_path / "runs", "tiny")
+        trainer.train("voxelmorph", Dataset.open(edited.root), tmp_path / "runs", "tiny")
     assert not (tmp_path / "runs").exists()
 
 
@@ -155,22 +155,22 @@ def test_a_person_in_two_splits_or_not_built_is_refused(tmp_path: Path, member: 
 def test_settings_that_cannot_be_are_refused(dataset: Dataset, tmp_path: Path, change: dict[str, object], message: str) -> None:
     asked = {"profile": "tiny", **change}
     with pytest.raises(UsageError, match=message):
-        training.train("voxelmorph", dataset, tmp_path, **asked)  # type: ignore[arg-type]
+        trainer.train("voxelmorph", dataset, tmp_path, **asked)  # type: ignore[arg-type]
     assert not any(tmp_path.iterdir())
 
 
 def test_a_method_that_learns_nothing_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="syn cannot be trained"):
-        training.train("syn", dataset, tmp_path, "tiny")
+        trainer.train("syn", dataset, tmp_path, "tiny")
 
 
 def test_a_training_that_breaks_off_says_so(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise FloatingPointError("20 steps in a row")
 
-    monkeypatch.setattr(training, "fit", broken)
+    monkeypatch.setattr(trainer, "fit", broken)
     with pytest.raises(SrregError, match="voxelmorph: 20 steps in a row"):
-        training.train("voxelmorph", dataset, tmp_path, "tiny")
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny")
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_too_little_room_is_said(dataset: Dataset, tmp_path: Path, monkeypatch: 
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(training, "fit", full)
+    monkeypatch.setattr(trainer, "fit", full)
     with pytest.raises(NoRoom, match="the training of voxelmorph") as caught:
-        training.train("voxelmorph", dataset, tmp_path, "tiny")
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny")
     if not isinstance(error, OSError):
         wanted = str(error) or "out of memory"
         assert re.search(f"{re.escape(wanted)}; [0-9.]+ GiB .* free.*--size half.*--precision.*bench plan", str(caught.value))
@@ -201,30 +201,30 @@ def test_other_trouble_stays_what_it_is(
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(training, "fit", broken)
+    monkeypatch.setattr(trainer, "fit", broken)
     with pytest.raises(type(error)):
-        training.train("voxelmorph", dataset, tmp_path, "tiny")
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny")
 
 
 def test_a_training_that_another_process_is_at_is_left_to_it(dataset: Dataset, tmp_path: Path) -> None:
-    lock = training.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
+    lock = trainer.weights_file(tmp_path, "voxelmorph", 0).with_name(".lock")
     lock.parent.mkdir(parents=True)
     with filelock.FileLock(lock), pytest.raises(FolderBusy, match="another bench run or train"):
-        training.train("voxelmorph", dataset, tmp_path, "tiny")
+        trainer.train("voxelmorph", dataset, tmp_path, "tiny")
 
 
 def test_trainings_of_one_run_may_go_on_at_once(dataset: Dataset, tmp_path: Path) -> None:
-    busy = [training.weights_file(tmp_path, *other).with_name(".lock") for other in (("transmorph", 0), ("voxelmorph", 1))]
+    busy = [trainer.weights_file(tmp_path, *other).with_name(".lock") for other in (("transmorph", 0), ("voxelmorph", 1))]
     with ExitStack() as others:
         for lock in (tmp_path / ".lock", *busy):
             lock.parent.mkdir(parents=True, exist_ok=True)
             others.enter_context(filelock.FileLock(lock))
-        assert training.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
+        assert trainer.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
 
 
 def test_a_run_trains_in_the_folder_it_holds(dataset: Dataset, tmp_path: Path) -> None:
     with held(tmp_path):
-        assert training.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
+        assert trainer.train("voxelmorph", dataset, tmp_path, "tiny").is_file()
 
 
 def test_who_takes_a_folder_clears_what_a_killed_process_left_half_written(tmp_path: Path) -> None:
@@ -280,10 +280,10 @@ def test_a_training_does_not_go_on_with_other_data(dataset: Dataset, tmp_path: P
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train("voxelmorph", dataset, tmp_path / "runs", "tiny", progress=stop)
+        trainer.train("voxelmorph", dataset, tmp_path / "runs", "tiny", progress=stop)
     others = write_dataset(tmp_path / "sr-reg", subjects=7, shape=(12, 14, 10))
     with pytest.raises(UsageError, match=r"made with digest \w+, expected \w+\. Another training lies there"):
-        training.train("voxelmorph", others, tmp_path / "runs", "tiny")
+        trainer.train("voxelmorph", others, tmp_path / "runs", "tiny")
 
 
 def test_two_subjects_are_drawn_independently(dataset: Dataset) -> None:
