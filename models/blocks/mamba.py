@@ -81,10 +81,13 @@ class Mamba(nn.Module):
     def _scan(self, u: Tensor, gate: Tensor) -> Tensor:
         """In single precision at least: errors of a step size grow along the sequence."""
         precise = torch.promote_types(u.dtype, torch.float32)
-        step, B, C = (self.x_proj.weight @ u.to(precise)).split([self.rank, self.states, self.states], dim=1)
-        delta = self.dt_proj.weight @ step  # [B, inner, L]
-        A = -torch.exp(self.A_log)
-        y = selective_scan(u.to(precise), delta, A, B, C, self.D, gate.to(precise), self.dt_proj.bias, delta_softplus=True)
+        to_step, from_step, A_log, D, bias = (
+            weight.to(precise)  # which are less precise where the whole network was converted
+            for weight in (self.x_proj.weight, self.dt_proj.weight, self.A_log, self.D, self.dt_proj.bias)
+        )
+        step, B, C = (to_step @ u.to(precise)).split([self.rank, self.states, self.states], dim=1)
+        delta = from_step @ step  # [B, inner, L]
+        y = selective_scan(u.to(precise), delta, -torch.exp(A_log), B, C, D, gate.to(precise), bias, delta_softplus=True)
         return y.to(u.dtype)
 
     def _start_steps(self) -> None:

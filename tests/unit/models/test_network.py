@@ -75,6 +75,16 @@ def test_double_precision_goes_through(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", models.names())
+def test_bfloat16_throughout_gives_nearly_the_field_of_single_precision(name: str) -> None:
+    network, (moving, fixed) = models.create(name).eval(), images()
+    with torch.no_grad():
+        expected = network(moving, fixed).velocity
+        found = network.bfloat16()(moving.bfloat16(), fixed.bfloat16()).velocity
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - expected).norm() / expected.norm() < 0.1
+
+
+@pytest.mark.parametrize("name", models.names())
 def test_under_autocast_the_field_stays_in_single_precision(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         out = models.create(name)(*images())
