@@ -3,13 +3,12 @@
 import re
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srreg import io
-from srreg.backends.contract import read_result
 from srreg.backends.gpu import with_cpu_retry
-from srreg.backends.process import run, work_folder
+from srreg.backends.on_files import run_on_files
 from srreg.backends.protocol import Resources
 from srreg.errors import UsageError
 from srreg.files import sha256_once
@@ -73,12 +72,10 @@ class CommandLine:
         knows_device = any("{device}" in word for word in self.words)
 
         def attempt(device: str) -> LabelMap:
-            with work_folder(resources.work) as folder:
-                source, target = folder / "mr.nii.gz", folder / file_name
-                io.write_volume(source, subject.mr)
-                words = self._filled(source, target, device, resources.threads)
-                run(tool, words, folder, timeout_s=resources.timeout_s, threads=resources.threads)
-                return reorient_to_ras(read_result(tool, target))
+            def words(source: Path, target: Path) -> Sequence[str]:
+                return self._filled(source, target, device, resources.threads)
+
+            return reorient_to_ras(run_on_files(tool, subject.mr, words, resources, file_name))
 
         return with_cpu_retry(tool, subject.id, resources.device if knows_device else "cpu", attempt)
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from srreg import io
-from srreg.backends.contract import checked_labels, read_result
+from srreg.backends.contract import checked_labels
+from srreg.backends.on_files import run_on_files
 from srreg.backends.process import run, work_folder
 from srreg.backends.protocol import About, Resources
 from srreg.backends.segmenters.samseg_labels import TO_SR_REG
@@ -87,18 +87,15 @@ class Samseg:
         Raises:
             StepFailed: the tool failed, or what it gave are not a brain's labels.
         """
-        resources = self._resources
-        with work_folder(resources.work) as folder:
-            source, target = folder / "mr.nii.gz", folder / "labels.nii.gz"
-            io.write_volume(source, subject.mr)
-            run(
-                self.name,
-                [*_tool("--offline"), _SCRIPT, "segment", source, target, str(resources.threads)],
-                folder,
-                timeout_s=resources.timeout_s,
-                threads=resources.threads,
-            )
-            found = read_result(self.name, target)  # a value the table lacks is left to the contract, which refuses it
+        threads = str(self._resources.threads)
+        found = run_on_files(
+            self.name,
+            subject.mr,
+            lambda source, target: [*_tool("--offline"), _SCRIPT, "segment", source, target, threads],
+            self._resources,
+            "labels.nii.gz",
+        )
+        # A value the table lacks is left to the contract, which refuses it.
         return checked_labels(self.name, remap(found, TO_SR_REG), subject)
 
 

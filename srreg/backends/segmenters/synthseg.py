@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from srreg import geometry, io
-from srreg.backends.contract import check_grid, checked_labels, read_result
+from srreg import geometry
+from srreg.backends.contract import check_grid, checked_labels
 from srreg.backends.freesurfer import Program
 from srreg.backends.gpu import with_cpu_retry
 from srreg.backends.model_grid import model_grid
-from srreg.backends.process import run, work_folder
+from srreg.backends.on_files import run_on_files
 from srreg.backends.protocol import About, Resources
 from srreg.backends.torch_probe import missing_device
 from srreg.labels import merge_sides
@@ -62,20 +62,16 @@ class Synthseg:
         return checked_labels(self.name, merge_sides(labels), subject)
 
     def _found(self, subject: Subject, device: str) -> LabelMap:
-        resources, grid = self._resources, model_grid(subject.mr.grid, SPACING_MM)
-        with work_folder(resources.work) as folder:
-            source, target = folder / "mr.nii.gz", folder / "labels.nii.gz"
-            io.write_volume(source, geometry.resample(subject.mr, grid))
-            options = ["--threads", str(resources.threads), *(["--cpu"] if device == "cpu" else [])]
-            run(
-                self.name,
-                [PROGRAM.name, "--i", source, "--o", target, *options],
-                folder,
-                timeout_s=resources.timeout_s,
-                threads=resources.threads,
-                environment={**PROGRAM.environment(), **_visible(device)},
-            )
-            found = read_result(self.name, target)
+        grid = model_grid(subject.mr.grid, SPACING_MM)
+        options = ["--threads", str(self._resources.threads), *(["--cpu"] if device == "cpu" else [])]
+        found = run_on_files(
+            self.name,
+            geometry.resample(subject.mr, grid),
+            lambda source, target: [PROGRAM.name, "--i", source, "--o", target, *options],
+            self._resources,
+            "labels.nii.gz",
+            environment=lambda _: {**PROGRAM.environment(), **_visible(device)},
+        )
         check_grid(self.name, found, grid)
         return geometry.resample(found, subject.mr.grid)
 

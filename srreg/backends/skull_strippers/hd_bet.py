@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from srreg import io
-from srreg.backends.contract import checked_brain, read_result
+from srreg.backends.contract import checked_brain
 from srreg.backends.gpu import with_cpu_retry
-from srreg.backends.process import run, work_folder
+from srreg.backends.on_files import run_on_files
 from srreg.backends.protocol import About, Resources
 from srreg.backends.torch_probe import missing_device
 from srreg.errors import BackendUnavailable, DataError
@@ -89,19 +88,13 @@ class HdBet:
         return checked_brain(self.name, brain, subject)
 
     def _found(self, subject: Subject, device: str) -> LabelMap:
-        resources = self._resources
-        with work_folder(resources.work) as folder:
-            source, target = folder / "mr.nii.gz", folder / "brain.nii.gz"
-            io.write_volume(source, subject.mr)
-            run(
-                self.name,
-                [sys.executable, "-I", _SCRIPT, source, target, self._folder.absolute(), device],
-                folder,
-                timeout_s=resources.timeout_s,
-                threads=resources.threads,
-                environment={"nnUNet_compile": "f"},  # compiling takes longer than one head does
-            )
-            return read_result(self.name, target)
+        return run_on_files(
+            self.name,
+            subject.mr,
+            lambda source, target: [sys.executable, "-I", _SCRIPT, source, target, self._folder.absolute(), device],
+            self._resources,
+            environment=lambda _: {"nnUNet_compile": "f"},  # compiling takes longer than one head does
+        )
 
 
 def _check_model(folder: Path) -> None:

