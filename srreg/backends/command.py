@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from srreg.backends.gpu import with_cpu_retry
 from srreg.backends.on_files import run_on_files
-from srreg.backends.protocol import Resources
+from srreg.backends.protocol import About, Resources
 from srreg.errors import UsageError
 from srreg.files import sha256_once
 from srreg.geometry import reorient_to_ras
@@ -108,3 +109,36 @@ def _described(word: str) -> str:
     if path.is_file():
         return f"{option}{path.name}:{sha256_once(path)}"
     return f"{option}{path.name}" if path.is_absolute() else word
+
+
+class OwnTool:
+    """What a skull stripper and a segmenter of the user's own share: the line, and what is known of the tool."""
+
+    name: ClassVar[str] = "command"
+    takes_more: ClassVar[bool] = True
+    option: ClassVar[str]
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._line = CommandLine.of(resources.line, self.option)
+
+    def fingerprint(self, subject_id: str) -> str:
+        """The line, and digests of the files it names."""
+        return self._line.fingerprint()
+
+    def check(self) -> Sequence[str]:
+        """One line if there is no such program."""
+        return self._line.check()
+
+
+def about_own_tool(remark: str) -> About:
+    """Nobody but the user knows more."""
+    return About(
+        licence="that of the tool",
+        source="a program of yours",
+        citation="the tool",
+        weights="the tool's; files that the line names count in the cache by their digest, folders by their name",
+        memory_gib=2.0,  # nobody knows; the other steps take as much
+        core_minutes=1.0,
+        remark=remark,
+    )
