@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -58,6 +58,9 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if not self.labels:
             raise ValueError("expected at least one label in the Dice mean, got none")
+        for name, known in (("precision", Precision), ("selection", Selection), ("schedule", Schedule)):
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(f"expected {name} {', '.join(get_args(known))}, got {getattr(self, name)!r}")
         for name in ("epochs", "steps_per_epoch", "learning_rate", "most_skipped_in_a_row"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")

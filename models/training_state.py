@@ -21,7 +21,8 @@ class EpochRow:
     Args:
         epoch: from 1; 0 is before the first.
         step: steps done since the start.
-        loss: of registration (Dice and weighted smoothness, not contrast), mean over the epoch's steps.
+        loss: of registration (Dice and weighted smoothness; where fields are known, the squared distance from them; never
+            contrast), mean over the epoch's steps.
         dice: as the loss takes it, soft, in [0, 1].
         smoothness: before its weight.
         contrastive: before its weight.

@@ -9,6 +9,7 @@ which the share is larger.
 
 import argparse
 import cProfile
+import os
 import sys
 import tempfile
 import time
@@ -23,8 +24,9 @@ from srreg.build import runner, worker
 from srreg.build.settings import BuildSettings
 from srreg.build.worker import Job, Outcome
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 _CHECKS = {  # file and function, none of which calls another of them
-    ("files.py", "sha256"): "sha256 of sources, twice, and of what was written",
+    ("files.py", "sha256"): "sha256 of sources, twice, of given masks and labels, and of what was written",
     ("volume.py", "digest"): "sha256 of what steps made",
     ("io.py", "_proved"): "reading back what was written, to its checksum",
     ("io.py", "_check_length"): "length of what was unpacked",
@@ -35,6 +37,7 @@ _CHECKS = {  # file and function, none of which calls another of them
 def main() -> None:
     """Build, and print a table of the checks."""
     options = _options()
+    os.environ |= dict.fromkeys(_THREADS, "1")  # as in a build's own processes; read when a library starts
     given = f"precomputed:{options.tree}"
     with tempfile.TemporaryDirectory(dir=options.tree.parent) as folder:
         settings = BuildSettings(

@@ -3,12 +3,11 @@
 python perf/real_heads.py REAL_DATA --out found     (run it again to go on; REAL_DATA: as SRREG_REAL_DATA)
 
 The tools get the heads as they are, one thread each. A mask is compared with every other, with the labels' outline (all
-labels but the fluid around the brain, holes filled) and, where the folder has one, with `brain.nii.gz`, which others drew.
+labels but the fluid around the brain, holes filled) and, where it came with the head, with `brain.nii.gz`.
 """
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -37,10 +36,10 @@ from srreg.volume import LabelMap
 _HEADS = {  # its name here -> the MR
     "1BA001": "Task1/brain/1BA001/mr.nii.gz",
     "1BB001": "Task1/brain/1BB001/mr.nii.gz",
-    "1BB001, as it was scanned": "seg3d/mr.nii.gz",
+    "1BB001, original grid": "seg3d/mr.nii.gz",
     "studyforrest 02, defaced": "heads/studyforrest_sub02_t1_1mm.nii.gz",
 }
-_DRAWN = "by hand"
+_GIVEN = "brain.nii.gz"
 _FLUID = 24  # around the brain
 _NAMES = {label.index: label.name for label in LABELS}
 
@@ -52,7 +51,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     heads = {name: options.real_data / place for name, place in _HEADS.items() if (options.real_data / place).is_file()}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as cores:
+    if not heads:
+        parser.error(f"{options.real_data} has none of the heads")
+    with ThreadPoolExecutor(2) as cores:
         list(cores.map(lambda item: _find(*item, options.out), heads.items()))
     print("\n".join(_masks(heads, options.out)), end="\n\n")
     print("\n".join(_regions(heads, options.out)))
@@ -91,7 +92,7 @@ def _masks(heads: Mapping[str, Path], out: Path) -> Iterator[str]:
         }
         drawn = mr.with_name("brain.nii.gz")
         if drawn.is_file():
-            masks[_DRAWN] = reorient_to_ras(io.read_labels(drawn)).data > 0
+            masks[_GIVEN] = reorient_to_ras(io.read_labels(drawn)).data > 0
         dice = {frozenset(two): _dice(masks[two[0]], masks[two[1]]) for two in combinations(masks, 2)}
         for tool in volumes:
             record = json.loads((out / name / f"{tool}.json").read_text())
@@ -105,6 +106,8 @@ def _masks(heads: Mapping[str, Path], out: Path) -> Iterator[str]:
 def _regions(heads: Mapping[str, Path], out: Path) -> Iterator[str]:
     """Shares of the labelled brain without fluid, of each segmenter's labels; outside the plausible range in bold."""
     columns = [(name, tool, labels) for name in heads for tool, labels in _found(name, out).items() if tool in SEGMENTERS]
+    if not columns:
+        return
     yield f"| region | plausible (%) | {' | '.join(f'{name}, {tool} (%)' for name, tool, _ in columns)} |"
     yield f"| --- | ---: | {' | '.join('---:' for _ in columns)} |"
     for index, (low, high) in PLAUSIBLE_PERCENT.items():

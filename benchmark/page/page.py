@@ -129,4 +129,7 @@ _NO_CURVES = "None: nothing was trained in this folder."
 _RANKS = "Over the pairs that every method with numbers has: a dot's area is how often, the line and the number are the mean."
 _COSTS = "Means over the pairs; the time's axis is logarithmic."
 _BOXES = "A box is median and quartiles over the pairs, whiskers reach 1.5 times their distance, points lie beyond."
-_CURVES = "Soft Dice of the validation pairs (epoch 0 is the untrained network) and the loss; a method's seeds in one colour."
+_CURVES = (
+    "Dice of the validation pairs, labels moved by nearest neighbour (epoch 0 is the untrained network), and the loss, "
+    "which is the squared distance from fields while these are known; a method's seeds in one colour."
+)

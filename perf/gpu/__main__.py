@@ -5,7 +5,7 @@
 3. Networks: every row at full size, forward and training step.
 4. Training: every row on simulated heads, with images painted on the device from label maps, and the Dice of held-out people.
 
-Needs torch, numpy, accelerate, safetensors and the package `models`; no nibabel, SimpleITK or antspyx.
+Needs torch, numpy, accelerate, safetensors and this repository; no nibabel, SimpleITK or antspyx.
 Label maps come from perf/gpu/heads.npz, which `python -m perf.gpu.prepare DATASET` makes; without it part 4
 is left out, and said so (the file is not in git: carry it along by name). Results go to docs/results/ as
 JSON, written after each row; on a CPU, use --device cpu --size small --out DIR.

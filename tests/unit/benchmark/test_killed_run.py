@@ -16,7 +16,7 @@ from benchmark.training.profiles import PROFILES, Profile
 from perf.killed import ROOT, ending
 from srreg.dataset import Dataset
 
-TINY = Profile("tiny", 2, 3, 1e-3, "bf16", "validation")
+TINY = Profile("tiny", 2, 3, 1e-3, "bf16", "validation-dice")
 SETTINGS = RunSettings(["initial", "voxelmorph"], profile="tiny", precision="fp32")
 
 # An event is a training's step, of which there are six, or a pair: for each method one before the first and one after each.

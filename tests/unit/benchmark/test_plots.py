@@ -48,7 +48,7 @@ def test_plots_leave_matplotlib_as_it_was():
 
 
 def test_plots_need_neither_pyplot_nor_torch():
-    code = "import sys, benchmark.page; from benchmark.page.plots.drawing import drawn; drawn(2, 2, lambda figure: None); "
+    code = "import sys, benchmark.page.page; from benchmark.page.plots.drawing import drawn; drawn(2, 2, lambda figure: None); "
     code += "assert not {'matplotlib.pyplot', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

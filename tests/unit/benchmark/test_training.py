@@ -40,7 +40,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two profiles of two epochs of two steps."""
     torch.set_num_threads(1)
     for name, weight in (("tiny", 0.0), ("tiny-contrast", 0.5)):
-        recipe = Profile(name, 2, 2, 1e-3, "bf16", "validation", contrastive_weight=weight)
+        recipe = Profile(name, 2, 2, 1e-3, "bf16", "validation-dice", contrastive_weight=weight)
         monkeypatch.setitem(PROFILES, name, recipe)  # type: ignore[arg-type]
 
 
