@@ -77,7 +77,7 @@ def _number(value: float, column: Column) -> str:
     least = 10**-column.digits
     if column.is_probability and value < least:
         return f"< {least:.{column.digits}f}"
-    return f"{value:{'+' if column.is_signed else ''}.{column.digits}f}"
+    return f"{value:{'+' if column.is_signed else ''}z.{column.digits}f}"
 
 
 def _numbers(cell: Cell | None, column: Column) -> list[str]:

@@ -44,6 +44,7 @@ def cell_of(cell, **column):
         (Cell(61.0, 1.0, (60.004, 62.5), (9, 10)), {}, "61.00 ± 1.00 [60.00, 62.50] (9/10)"),
         (Cell(61.0, counted=(10, 10)), {}, "61.00"),
         (Cell(1.5, interval=(-1.0, 2.0)), {"is_signed": True}, "+1.50 [-1.00, +2.00]"),
+        (Cell(-0.001), {"is_signed": True}, "+0.00"),
         (Cell(10), {"digits": 0}, "10"),
         (Cell(0.0312), {"digits": 3, "is_probability": True}, "0.031"),
         (Cell(0.0004), {"digits": 3, "is_probability": True}, "< 0.001"),
