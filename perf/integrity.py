@@ -28,7 +28,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_G
 _CHECKS = {  # file and function, none of which calls another of them
     ("files.py", "sha256"): "sha256 of sources, twice, of given masks and labels, and of what was written",
     ("volume.py", "digest"): "sha256 of what steps made",
-    ("io.py", "_proved"): "reading back what was written, to its checksum",
+    ("files.py", "_check_written"): "reading back what was written",
     ("io.py", "_check_length"): "length of what was unpacked",
     ("", "<built-in method posix.fsync>"): "flushing to disk",
 }

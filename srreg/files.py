@@ -7,32 +7,29 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
 from srreg.errors import DataError, NoRoom
 
 
-def write_whole(path: Path, content: bytes, verify: Callable[[Path], object] | None = None) -> None:
-    """Write aside, flush to disk, verify, rename, flush the folder.
+def write_whole(path: Path, content: bytes) -> None:
+    """Write aside, flush to disk, compare with what was to be written, rename, flush the folder.
 
     Args:
         path: the final name; its folder is made where it is missing.
         content: the whole file.
-        verify: called with the file written aside; what it raises stops the rename.
 
     Raises:
         NoRoom: the disk or a quota is full; nothing is left behind.
+        DataError: it reads back otherwise; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
         _write_through(aside, content)
-        if aside.stat().st_size != len(content):
-            raise NoRoom(f"{path}: only {aside.stat().st_size} of {len(content)} bytes reached the disk")
-        if verify is not None:
-            verify(aside)
+        _check_written(aside, path, content)
         aside.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
@@ -41,6 +38,13 @@ def write_whole(path: Path, content: bytes, verify: Callable[[Path], object] | N
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _check_written(aside: Path, path: Path, content: bytes) -> None:
+    if aside.stat().st_size != len(content):
+        raise NoRoom(f"{path}: only {aside.stat().st_size} of {len(content)} bytes reached the disk")
+    if aside.read_bytes() != content:
+        raise DataError(f"{path}: reads back otherwise than it was written; is the disk or the network folder failing?")
 
 
 _ASIDE = re.compile(r"\..+\.(\d+)\.[0-9a-f]{32}\.part")

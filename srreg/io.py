@@ -243,11 +243,4 @@ def _write(path: Path, data: NDArray[np.generic], affine: Affine, intent: int = 
     # mtime 0 and no name: the same voxels give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=content, compresslevel=6, mtime=0) as stream:
         stream.write(image.to_bytes())
-    write_whole(path, content.getvalue(), verify=_proved)
-
-
-def _proved(path: Path) -> None:
-    """The gzip stream reads back to its checksum."""
-    with gzip.open(path) as stream:
-        while stream.read(1 << 24):
-            pass
+    write_whole(path, content.getvalue())

@@ -4,15 +4,13 @@ from srreg.errors import DataError, NoRoom
 from srreg.files import read_tsv, remove_unfinished, tsv, write_whole
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+@pytest.mark.parametrize(("written", "error"), [(b"ne", NoRoom), (b"nex", DataError)])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch, written, error):
     path = tmp_path / "x.txt"
     write_whole(path, b"old")
-
-    def refuse(aside):
-        raise NoRoom("no")
-
-    with pytest.raises(NoRoom):
-        write_whole(path, b"new", verify=refuse)
+    monkeypatch.setattr("srreg.files._write_through", lambda aside, content: aside.write_bytes(written))
+    with pytest.raises(error, match=r"x\.txt"):
+        write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
