@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.instance_norm import instance_norm
+from models.upsample import doubled
 
 _PATCH = 4  # voxels along each edge
 _STAGES = 3
@@ -156,9 +157,15 @@ class ConvolutionNorm(nn.Module):
         super().__init__()
         self.convolution = nn.Conv3d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """[B, in, D, H, W] to [B, out, D, H, W]."""
-        return F.leaky_relu(instance_norm(self.convolution(image)), _SLOPE, inplace=True)
+    def forward(self, *images: Tensor) -> Tensor:
+        """[B, in, D, H, W] to [B, out, D, H, W]; the channels may come in several images, first ones first.
+
+        Each has its own part of the weight and nothing is joined: for the weight of 64 channels to 16 in half precision cuDNN
+        takes a kernel 180 times as slow as for 48 to 16 (torch 2.11, H200), which was nine tenths of a training step.
+        """
+        weights = self.convolution.weight.split([image.shape[1] for image in images], dim=1)
+        first, *others = (F.conv3d(*both, padding=1) for both in zip(images, weights, strict=True))
+        return F.leaky_relu(instance_norm(sum(others, start=first)), _SLOPE, inplace=True)
 
 
 class Up(nn.Module):
@@ -177,8 +184,7 @@ class Up(nn.Module):
 
     def forward(self, image: Tensor, skip: Tensor) -> Tensor:
         """[B, in, d, h, w] and [B, skip, 2d, 2h, 2w] to [B, out, 2d, 2h, 2w]."""
-        image = F.interpolate(image, scale_factor=2, mode="trilinear", align_corners=False)
-        return self.second(self.first(torch.cat([image, skip.to(image.dtype)], dim=1)))
+        return self.second(self.first(doubled(image), skip))
 
 
 def average_halved(image: Tensor) -> Tensor:

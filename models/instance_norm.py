@@ -1,4 +1,4 @@
-"""Instance normalisation without weights whose backward pass is quick on a CPU, too."""
+"""Instance normalisation without weights, quick and channels-last on a CPU and on a GPU."""
 
 from typing import Any
 
@@ -14,8 +14,9 @@ _SPACE = (2, 3, 4)
 def instance_norm(image: Tensor) -> Tensor:
     """Each channel of each item, less its mean, by its standard deviation; statistics are in single precision or better.
 
-    A group a channel: `group_norm` keeps channels last, `instance_norm` does not. On a CPU its backward pass is replaced:
-    torch's takes two to nine times as long (bf16, channels last, torch 2.13).
+    A group a channel: on a CPU `group_norm` keeps channels last, `instance_norm` does not; its backward pass is replaced, for
+    torch's takes two to nine times as long (bf16, channels last, torch 2.13). On a GPU neither keeps them, and sums take a
+    fifth of the time (torch 2.11).
 
     Args:
         image: [B, C, D, H, W].
@@ -25,20 +26,16 @@ def instance_norm(image: Tensor) -> Tensor:
     """
     # Statistics are in single precision inside; autocast would make a copy of the image in it.
     with torch.autocast(image.device.type, enabled=False):
-        if image.device.type == "cpu" and image.requires_grad:
+        if image.is_cuda or image.requires_grad:
             normalised: Tensor = _InstanceNorm.apply(image)
             return normalised
         return F.group_norm(image, image.shape[1], eps=_EPSILON)
 
 
 class _InstanceNorm(torch.autograd.Function):
-    """The forward pass is torch's own."""
-
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> Tensor:
-        items, channels = image.shape[:2]
-        voxels = image[0, 0].numel()
-        made, mean, inverse = torch.native_group_norm(image, None, None, items, channels, voxels, channels, _EPSILON)
+        made, mean, inverse = _by_sums(image) if image.is_cuda else _by_groups(image)
         ctx.save_for_backward(image, mean, inverse)
         return made
 
@@ -53,3 +50,21 @@ class _InstanceNorm(torch.autograd.Function):
         g = gradient.to(precise)
         along = (g * y).mean(_SPACE, keepdim=True)
         return (g - g.mean(_SPACE, keepdim=True)).sub_(y.mul_(along)).mul_(inverse).to(image.dtype)
+
+
+def _by_groups(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalised, mean, inverse standard deviation."""
+    items, channels = image.shape[:2]
+    voxels = image[0, 0].numel()
+    made: tuple[Tensor, Tensor, Tensor] = torch.native_group_norm(
+        image, None, None, items, channels, voxels, channels, _EPSILON
+    )
+    return made
+
+
+def _by_sums(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_by_groups`."""
+    precise = image.to(torch.promote_types(image.dtype, torch.float32))
+    variance, mean = torch.var_mean(precise, _SPACE, correction=0, keepdim=True)
+    inverse = (variance + _EPSILON).rsqrt_()
+    return (precise - mean).mul_(inverse).to(image.dtype), mean, inverse

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import models.instance_norm
 from models.instance_norm import instance_norm
 
 SHAPE = (2, 3, 4, 6, 10)
@@ -25,6 +26,18 @@ def test_it_is_torchs_instance_norm_forward_and_backward(dtype: torch.dtype, tol
     torch.testing.assert_close(image.grad.double(), truth.grad, atol=tolerance, rtol=tolerance)
     assert ours.dtype == dtype
     assert ours.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("statistics", ["_by_groups", "_by_sums"])
+def test_statistics_of_either_device_are_torchs(statistics: str) -> None:
+    """A CPU takes the first, a GPU the second."""
+    image = drawn(0, torch.float64)
+    made, mean, inverse = getattr(models.instance_norm, statistics)(image)
+    torch.testing.assert_close(made, F.instance_norm(image), atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(mean.flatten(), image.mean((2, 3, 4)).flatten(), atol=1e-12, rtol=1e-12)
+    variance = image.var((2, 3, 4), correction=0).flatten()
+    torch.testing.assert_close(inverse.flatten() ** -2, variance + 1e-5, atol=1e-12, rtol=1e-12)
+    assert made.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_its_gradient_is_that_of_its_values() -> None:
