@@ -49,5 +49,6 @@ def _version(package: str) -> str | None:
 def _commit() -> str:
     if shutil.which("git") is None:
         return "unknown"
-    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    words = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
     return told.stdout.strip() or "unknown"

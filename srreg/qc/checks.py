@@ -176,9 +176,12 @@ def mirror(case: Case) -> tuple[float, str]:
     return mirror_margin(case.mr, case.ct, case.brain), ""
 
 
-@check("MR-label shift", "mm", 1, good=(0, 2), tolerated=(0, 3.5))
+@check("MR-label shift", "mm", 1, good=(0, 1), tolerated=(0, 3))
 def label_shift(case: Case) -> tuple[float, str]:
-    """How far the labels would have to be shifted to share most information with the MR, as for the CT."""
+    """How far the labels would have to be shifted to share most information with the MR, as for the CT.
+
+    Simulated heads with true labels have up to 0.2 at 4 mm and 0.15 at 2 mm; real heads as SAMSEG labels them, up to 0.1.
+    """
     means = np.zeros(max(INDICES) + 1, dtype=np.float32)
     for index in INDICES:
         values = case.within(case.mr, index)
