@@ -51,7 +51,9 @@ def ants_n4(mr: Volume, brain: LabelMap) -> Volume:
 
 
 def _rows(mr: Volume, labels: LabelMap, sizes: list[float]) -> Iterator[str]:
-    brain, white = LabelMap(labels.data > 0, labels.affine), np.isin(labels.data, _WHITE)
+    if not labels.grid.matches(mr.grid):
+        raise SystemExit(f"labels must lie on the head's grid, got {labels.grid} and {mr.grid}")
+    brain, white = LabelMap(labels.data > 0, mr.affine), np.isin(labels.data, _WHITE)  # rounded grids trouble antspyx
     yield _row("as it is", mr.data, white, 0.0)
     tools: dict[str, Evened] = {f"SimpleITK, {size:g} mm": ours(size) for size in sizes} | {"antspyx, shrink factor 4": ants_n4}
     for name, tool in tools.items():
