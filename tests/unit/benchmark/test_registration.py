@@ -1,56 +1,25 @@
-"""One pair of a person's own images: fields that are known, grids that differ, and what is refused."""
+"""One pair of a person's own images: fields that are known, grids that differ, and what is written."""
 
 import hashlib
 import json
-import pickle
 
 import ants
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from made_up_methods import MadeUp, Methods
-from phantom import AFFINES, ORIENTATIONS, turned
-from scipy import ndimage
-from scipy.spatial.transform import Rotation
+from made_up_methods import MadeUp
+from own_pairs import FIXED_SHAPE, MOVING_SHAPE, as_it_is, images, smooth
+from phantom import AFFINES, ORIENTATIONS
 
 from benchmark.own_pair.own_images import OwnPair
-from benchmark.own_pair.registration import Registering, register
 from models import checkpoint
 from models.variants import build, configure
 from srreg import io
-from srreg.backends.protocol import Resources
-from srreg.backends.registry import SKULL_STRIPPERS, make
-from srreg.build.reference import template
-from srreg.errors import BackendUnavailable, DataError, FolderBusy, GeometryError, UnknownName, UsageError
-from srreg.files import sha256, write_json
-from srreg.geometry import apply_affine, reorient_to_ras, resample
-from srreg.volume import Grid, LabelMap, Volume
+from srreg.files import sha256
+from srreg.geometry import reorient_to_ras
+from srreg.volume import LabelMap
 
-FIXED_SHAPE, MOVING_SHAPE = (12, 14, 16), (15, 11, 13)
 SHIFT = (1.5, -2.0, 1.0)
-
-
-def smooth(shape, seed):
-    return ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), 1.5)
-
-
-def images(folder, fixed_orientation="RAS", moving_affine=AFFINES["oblique"]):
-    """A fixed image and a moving one on an oblique grid of its own, middle on middle; paths."""
-    fixed = Volume(smooth(FIXED_SHAPE, 1), AFFINES["RAS"])
-    affine = moving_affine.copy()
-    middles = (apply_affine(a, (np.array(s) - 1) / 2) for a, s in ((fixed.affine, FIXED_SHAPE), (affine, MOVING_SHAPE)))
-    affine[:3, 3] += next(middles) - next(middles)
-    io.write_volume(folder / "fixed.nii.gz", turned(fixed, fixed_orientation))
-    io.write_volume(folder / "moving.nii.gz", Volume(smooth(MOVING_SHAPE, 2) + 1, affine))
-    return OwnPair(folder / "moving.nii.gz", folder / "fixed.nii.gz")
-
-
-def as_it_is(method, pair, out, **settings):
-    """Register without preprocessing; the moved image."""
-    methods = Methods(method) if isinstance(method, MadeUp) else None
-    name = method.name if isinstance(method, MadeUp) else method
-    register(pair, out, Registering(name, preprocess="none", **settings), **({"methods": methods} if methods else {}))
-    return io.read_volume(out / "moved.nii.gz")
 
 
 def translated(pair, shift_mm):
@@ -182,174 +151,3 @@ def test_a_second_registration_leaves_nothing_of_the_first(tmp_path):
     as_it_is(MadeUp("shifting"), pair, out)
     left = {p.name for p in out.iterdir()} - {".lock"}
     assert left == {"moved.nii.gz", "displacement.nii.gz", "registration.json"}
-
-
-# --- whole heads ---------------------------------------------------------------------------------------------------
-
-
-def away(degrees, shift_mm):
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
-    matrix[:3, 3] = shift_mm
-    return matrix
-
-
-def photographed(kind, matrix):
-    """The template's brain as MR or CT, in a world that `matrix` leads to from the template's, at 4 mm; image and brain."""
-    spacing_mm, shape = 4.0, (55, 65, 58)
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    affine[:3, 3] = apply_affine(matrix, np.array([0.0, -17, 5])) - spacing_mm * (np.array(shape) - 1) / 2
-    t1 = resample(template(), Grid(shape, affine), matrix)
-    brain = t1.data > 20  # above the blur that resampling leaves around the brain
-    # Fluid, grey and white matter as a CT shows them.
-    hu = np.where(brain, np.interp(t1.data / np.percentile(t1.data[brain], 99), [0.2, 0.6, 0.95], [8, 38, 28]), -1000)
-    return Volume(t1.data if kind == "mr" else hu, affine), LabelMap(brain, affine)
-
-
-def whole_heads(folder, kinds, apart):
-    """One head photographed twice, the second time `apart` from the first and on axes of its own."""
-    for name, kind, matrix, orientation in zip(("moving", "fixed"), kinds, (np.eye(4), apart), ("LPS", "PIR"), strict=True):
-        image, brain = photographed(kind, matrix)
-        io.write_volume(folder / f"{name}.nii.gz", turned(image, orientation))
-        io.write_labels(folder / name / "brain.nii.gz", turned(brain, orientation))
-    return OwnPair(folder / "moving.nii.gz", folder / "fixed.nii.gz")
-
-
-def test_an_mr_and_a_ct_of_one_head_elsewhere_come_together(tmp_path):
-    apart = away((9, -14, 12), (30, -18, 41))
-    pair = whole_heads(tmp_path, ("mr", "ct"), apart)
-    stripper = make(SKULL_STRIPPERS, f"precomputed:{tmp_path}", Resources())
-    register(pair, tmp_path / "out", Registering("initial", preprocess="auto", skull_stripper=stripper, size="quarter"))
-    field = io.read_displacement(tmp_path / "out" / "displacement.nii.gz")
-    inside = np.argwhere(io.read_labels(tmp_path / "fixed" / "brain.nii.gz").data > 0)
-    points = apply_affine(field.affine, inside)
-    found = points + field.to_millimetres()[tuple(inside.T)]
-    error_mm = np.linalg.norm(found - apply_affine(np.linalg.inv(apart), points), axis=1)
-    assert error_mm.mean() < 0.5  # each image was aligned to the template by itself; measured: 0.11
-    record = json.loads((tmp_path / "out" / "registration.json").read_text())
-    assert (record["moving"]["modality"], record["fixed"]["modality"]) == ("mr", "ct")
-    assert record["fixed"]["frame_grid"].startswith("48x64x48")
-    assert set(record["moving"]["steps"]) == {"strip_skull", "correct_intensity", "align", "conform"}
-    assert set(record["fixed"]["steps"]) == {"strip_skull", "align", "conform"}
-
-
-def test_a_ct_in_other_units_is_refused_before_anything_is_written(tmp_path):
-    pair = whole_heads(tmp_path, ("mr", "ct"), np.eye(4))
-    ct = io.read_volume(pair.fixed)
-    io.write_volume(pair.fixed, Volume(ct.data + 1024, ct.affine))
-    said = OwnPair(pair.moving, pair.fixed, fixed_modality="ct")
-    with pytest.raises(DataError, match=r"fixed.nii.gz: expected a CT in Hounsfield units"):
-        register(said, tmp_path / "out", Registering("initial"))
-    assert not (tmp_path / "out").exists()
-
-
-# --- weights ---------------------------------------------------------------------------------------------------------
-
-
-def trained(runs, seed, status="finished", method="voxelmorph"):
-    folder = runs / "weights" / method / f"seed{seed}"
-    network = build(configure(method))
-    checkpoint.save(folder / "weights.safetensors", network, configure(method))
-    write_json(folder / "training.json", {"status": status})
-    return folder / "weights.safetensors"
-
-
-def test_the_newest_finished_weights_of_the_method_are_taken(tmp_path):
-    runs = tmp_path / "runs"
-    trained(runs, 0)
-    newest = trained(runs, 1)
-    trained(runs, 2, status="running")
-    as_it_is("voxelmorph", images(tmp_path), tmp_path / "out", runs=runs)
-    record = json.loads((tmp_path / "out" / "registration.json").read_text())
-    assert record["weights"]["sha256"] == sha256(newest)
-
-
-def test_without_weights_the_line_to_type_is_said(tmp_path):
-    with pytest.raises(BackendUnavailable, match="bench train --method voxelmorph"):
-        as_it_is("voxelmorph", images(tmp_path), tmp_path / "out", runs=tmp_path / "runs")
-    assert not (tmp_path / "out").exists()
-
-
-class Canary:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
-def test_a_crafted_pickle_as_weights_is_refused_and_runs_nothing(tmp_path):
-    (tmp_path / "w.pt").write_bytes(pickle.dumps({"model_state": Canary(tmp_path / "canary")}))
-    with pytest.raises(DataError):
-        as_it_is("voxelmorph", images(tmp_path), tmp_path / "out", weights=tmp_path / "w.pt")
-    assert not (tmp_path / "canary").exists()
-    assert not list((tmp_path / "out").glob("*.nii.gz"))
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    other = trained(tmp_path, 0, method="voxelmorph-features")
-    with pytest.raises(DataError):
-        as_it_is("voxelmorph", images(tmp_path), tmp_path / "out", weights=other)
-
-
-def test_weights_for_a_method_that_learns_nothing_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="initial learns nothing"):
-        as_it_is("initial", images(tmp_path), tmp_path / "out", weights=tmp_path / "w")
-
-
-# --- refusals --------------------------------------------------------------------------------------------------------
-
-
-def test_a_result_never_takes_an_inputs_place(tmp_path):
-    pair = images(tmp_path)
-    moving = pair.moving.rename(tmp_path / "moved.nii.gz")
-    before = moving.read_bytes()
-    with pytest.raises(UsageError, match="would be overwritten"):
-        as_it_is("initial", OwnPair(moving, pair.fixed), tmp_path)
-    assert moving.read_bytes() == before
-
-
-def test_a_sheared_grid_is_refused(tmp_path):
-    pair = images(tmp_path)
-    sheared = AFFINES["RAS"].copy()
-    sheared[0, 1] = 0.4
-    io.write_volume(pair.fixed, Volume(smooth(FIXED_SHAPE, 1), sheared))
-    with pytest.raises(GeometryError, match=r"fixed.nii.gz: .*sheared"):
-        as_it_is("initial", pair, tmp_path / "out")
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_images_that_lie_beside_one_another_are_refused(axis, tmp_path):
-    pair = images(tmp_path)
-    moving = io.read_volume(pair.moving)
-    away = moving.affine.copy()
-    away[axis, 3] += 100
-    io.write_volume(pair.moving, Volume(moving.data, away))
-    with pytest.raises(GeometryError, match="the two images do not overlap"):
-        as_it_is("initial", pair, tmp_path / "out")
-    assert not (tmp_path / "out" / "moved.nii.gz").exists()
-
-
-def test_a_truncated_image_is_refused(tmp_path):
-    pair = images(tmp_path)
-    pair.moving.write_bytes(pair.moving.read_bytes()[:-8])
-    with pytest.raises(DataError, match=r"moving.nii.gz: was cut off"):
-        as_it_is("initial", pair, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_unknown_method_and_a_folder_in_use_are_refused(tmp_path):
-    import filelock
-
-    pair = images(tmp_path)
-    with pytest.raises(UnknownName, match="Did you mean 'voxelmorph'"):
-        as_it_is("voxelmorf", pair, tmp_path / "out")
-    (tmp_path / "out").mkdir()
-    with filelock.FileLock(tmp_path / "out" / ".lock"), pytest.raises(FolderBusy):
-        as_it_is("initial", pair, tmp_path / "out")
-
-
-def test_a_method_that_breaks_leaves_no_image(tmp_path):
-    with pytest.raises(RuntimeError, match="out of luck"):
-        as_it_is(MadeUp("broken", breaks_at=1), images(tmp_path), tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} <= {".lock"}
