@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.convolution import convolved
+
 _SLOPE = 0.2  # of the leaky ReLU, as VoxelMorph has it
 
 
@@ -22,7 +24,9 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, in, D, H, W] to [B, out, D / stride, H / stride, W / stride]."""
-        return F.leaky_relu(self.convolution(image), _SLOPE, inplace=True)
+        convolution = self.convolution
+        made = convolved(image, convolution.weight, convolution.bias, convolution.stride[0])
+        return F.leaky_relu(made, _SLOPE, inplace=True)
 
 
 class UNet(nn.Module):

@@ -44,13 +44,18 @@ class Doubled(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Each old voxel gathers, along an axis after the other, from the four new ones that it has a part in."""
+        """Each old voxel gathers, along an axis after the other, from the four new ones that it has a part in.
+
+        In single precision or better: sums of two numbers in half precision would be rounded, or overflow, twelve times.
+        """
+        dtype = gradient.dtype
+        precise = torch.promote_types(dtype, torch.float32)
         for axis in (2, 3, 4):
             left, right = gradient.unflatten(axis, (-1, 2)).unbind(axis + 1)
-            gradient = (left + right).mul_(_NEAR)
+            gradient = left.to(precise, copy=True).add_(right).mul_(_NEAR)
             last = gradient.shape[axis] - 1
             gradient.narrow(axis, 0, last).add_(left.narrow(axis, 1, last), alpha=_FAR)
             gradient.narrow(axis, 1, last).add_(right.narrow(axis, 0, last), alpha=_FAR)
             gradient.narrow(axis, 0, 1).add_(left.narrow(axis, 0, 1), alpha=_FAR)
             gradient.narrow(axis, last, 1).add_(right.narrow(axis, last, 1), alpha=_FAR)
-        return gradient
+        return gradient.to(dtype)

@@ -157,8 +157,8 @@ def _training_step(network: nn.Module, moving: Tensor, fixed: Tensor, labels: li
 def _make_plain() -> None:
     """The parts that are written for speed, as one would write them down."""
 
-    def forward(self: ConvolutionNorm, image: Tensor) -> Tensor:
-        return F.leaky_relu(F.instance_norm(self.convolution(image)), 0.01)
+    def forward(self: ConvolutionNorm, *images: Tensor) -> Tensor:
+        return F.leaky_relu(F.instance_norm(self.convolution(torch.cat(images, dim=1))), 0.01)
 
     ConvolutionNorm.forward = forward  # type: ignore[method-assign]
     hybrid.average_halved = lambda image: F.avg_pool3d(image, 3, stride=2, padding=1)

@@ -49,6 +49,6 @@ def _version(package: str) -> str | None:
 def _commit() -> str:
     if shutil.which("git") is None:
         return "unknown"
-    words = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    words = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"]
     told = subprocess.run(words, capture_output=True, text=True, check=False)
     return told.stdout.strip() or "unknown"

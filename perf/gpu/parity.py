@@ -13,6 +13,7 @@ from perf.gpu.measuring import Row
 
 LARGEST_VOXELS = 1e-3  # of warped positions
 LARGEST_RELATIVE = 1e-5  # of the scan: largest error over largest value
+LARGEST_GRADIENT = {"fp32": 1e-3, "bf16": 0.2}  # of a network: length of the error over length of the gradient
 _SCANS = {  # batch, channels, states, L
     "one token": (1, 7, 16, 1),
     "odd": (3, 37, 16, 1003),
@@ -25,6 +26,7 @@ def rows(device: torch.device) -> Iterator[Row]:
     """A row a thing that is compared."""
     yield from _space(device)
     yield from (_network(name, device) for name in models.names())
+    yield from (_gradient(name, precision, device) for precision in LARGEST_GRADIENT for name in models.names())
     for backend in BACKENDS:
         for size in _SCANS:
             yield from _scan_rows(backend, size, device)
@@ -43,15 +45,21 @@ def _space(device: torch.device) -> Iterator[Row]:
         yield {"what": name, "largest difference (voxels)": largest, "agrees": largest < LARGEST_VOXELS}
 
 
-@torch.no_grad()
-def _network(name: str, device: torch.device) -> Row:
-    """A whole network with random weights and a head that moves voxels; without TF32, as `bench` registers."""
+def _moving_network(name: str) -> tuple[models.RegistrationNetwork, Tensor, Tensor]:
+    """With random weights and a head that moves voxels, in float64 on the CPU; and two images."""
     torch.manual_seed(0)
     network = models.create(name).eval()
     nn.init.normal_(network.head.weight, std=0.05)  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(1)
     moving, fixed = torch.rand(2, 1, 1, 32, 48, 64, generator=generator, dtype=torch.float64)
-    truth = network.double()(moving, fixed).displacement
+    return network.double(), moving, fixed
+
+
+@torch.no_grad()
+def _network(name: str, device: torch.device) -> Row:
+    """A whole network; without TF32, as `bench` registers."""
+    network, moving, fixed = _moving_network(name)
+    truth = network(moving, fixed).displacement
     with torch.backends.cudnn.flags(allow_tf32=False):
         ours = network.float().to(device)(moving.float().to(device), fixed.float().to(device)).displacement
     largest = float((ours.double().cpu() - truth).abs().max())
@@ -61,6 +69,27 @@ def _network(name: str, device: torch.device) -> Row:
         "largest difference (voxels)": largest,
         "agrees": largest < LARGEST_VOXELS,
     }
+
+
+def _gradient(name: str, precision: str, device: torch.device) -> Row:
+    """Of all parameters together, in the layout and the number types of a training."""
+    network, moving, fixed = _moving_network(name)
+    truth = _gradients(network, moving, fixed)
+    network.float().to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    exact = torch.backends.cudnn.flags(allow_tf32=False)
+    with exact, torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        ours = _gradients(network, moving.float().to(device), fixed.float().to(device))
+    error = float((ours - truth).norm() / truth.norm())
+    return {"what": f"gradient {name}, {precision}", "relative error": error, "agrees": error < LARGEST_GRADIENT[precision]}
+
+
+def _gradients(network: models.RegistrationNetwork, moving: Tensor, fixed: Tensor) -> Tensor:
+    """Of a weighted sum of the displacement, by every parameter that it depends on; on the CPU in float64."""
+    displacement = network(moving, fixed).displacement
+    weights = torch.linspace(-1, 1, displacement.numel(), device=displacement.device).view_as(displacement)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    found = torch.autograd.grad((displacement * weights).sum(), parameters, allow_unused=True)
+    return torch.cat([gradient.flatten().double().cpu() for gradient in found if gradient is not None])
 
 
 def _scan_rows(backend: str, size: str, device: torch.device) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from srreg.qc.head_checks import beside_the_head, brain_cut_off, brain_without_i
 from srreg.qc.pose import probe_pose
 from srreg.qc.turn import mirror_margin, probe_turn
 
-VERSION = 4
+VERSION = 5
 _NAMES = {label.index: label.name for label in LABELS}
 
 # Share of the labelled brain without CSF, in percent. Each range is that of the 12 adults whose label maps

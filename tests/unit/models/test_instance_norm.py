@@ -40,6 +40,12 @@ def test_statistics_of_either_device_are_torchs(statistics: str) -> None:
     assert made.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+def test_the_gradient_from_sums_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU does, here."""
+    monkeypatch.setattr(models.instance_norm, "_by_groups", models.instance_norm._by_sums)
+    assert torch.autograd.gradcheck(instance_norm, drawn(0, torch.float64).requires_grad_())
+
+
 def test_its_gradient_is_that_of_its_values() -> None:
     assert torch.autograd.gradcheck(instance_norm, drawn(0, torch.float64).requires_grad_())
 
