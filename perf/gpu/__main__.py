@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from perf.gpu import networks, parity, scan, training
+from perf.gpu.heads import HEADS
 from perf.gpu.measuring import Row, environment
 
 SHAPES = {"full": (176, 208, 192), "small": (48, 32, 32)}
@@ -39,7 +40,7 @@ def main() -> None:
         "parity": lambda: parity.rows(device),
         "scan": lambda: scan.rows(device, shape),
         "networks": lambda: networks.rows(device, shape),
-        "training": lambda: training.rows(device, options.seconds),
+        "training": lambda: training.rows(device, options.seconds, options.heads),
     }
     for name, measure in parts.items():
         found[name] = rows = []
@@ -53,6 +54,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--heads", type=Path, default=HEADS)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", choices=SHAPES, default="full")
     parser.add_argument("--seconds", type=float, default=240.0, help="of training, all networks together")

@@ -13,8 +13,8 @@ from perf.gpu.measuring import Row
 
 LARGEST_VOXELS = 1e-3  # of warped positions
 LARGEST_RELATIVE = 1e-5  # of the scan: largest error over largest value
-# Of a network: length of the error over length of the gradient. Each activation that rounding moves across the leaky ReLU's kink
-# makes some 5e-4 in float32, where there are a handful; with a slope of 1 in its place, 3e-6 are left.
+# Of a network: length of the error over length of the gradient. Each activation that rounding moves across the leaky ReLU's
+# kink makes some 5e-4 in float32, where there are a handful; with a slope of 1 in its place, 3e-6 are left.
 LARGEST_GRADIENT = {"fp32": 1e-2, "bf16": 0.2}
 _SCANS = {  # batch, channels, states, L
     "one token": (1, 7, 16, 1),

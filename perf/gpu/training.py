@@ -10,7 +10,7 @@ import torch
 
 import models
 from models.training_step import Stepper
-from perf.gpu.heads import HEADS, Heads
+from perf.gpu.heads import Heads
 from perf.gpu.measuring import Row
 from perf.gpu.scoring import dice
 from perf.gpu.trainings import drawn, settings, train
@@ -20,11 +20,11 @@ _TRIED = 3  # steps, to see how long one takes
 _MOST_SCORED = 6  # pairs
 
 
-def rows(device: torch.device, seconds: float) -> Iterable[Row]:
+def rows(device: torch.device, seconds: float, path: Path) -> Iterable[Row]:
     """A row a network: steps, and the Dice over test pairs before and after."""
-    if not HEADS.is_file():
-        return [{"left out": "no perf/gpu/heads.npz; make it with python -m perf.gpu.prepare DATASET"}]
-    heads = Heads.load(HEADS, device)
+    if not path.is_file():
+        return [{"left out": f"no {path}; make it with python -m perf.gpu.prepare DATASET"}]
+    heads = Heads.load(path, device)
     return (_row(name, heads, seconds / len(models.names())) for name in models.names())
 
 

@@ -113,9 +113,8 @@ def test_scores_are_those_of_the_data_sets_own_metrics(heads_file: Path) -> None
 
 
 def test_the_short_trainings_say_what_they_found(monkeypatch: pytest.MonkeyPatch, heads_file: Path) -> None:
-    monkeypatch.setattr(training, "HEADS", heads_file)
     monkeypatch.setattr(models, "names", lambda: ("voxelmorph",))
-    (row,) = training.rows(torch.device("cpu"), seconds=0.1)
+    (row,) = training.rows(torch.device("cpu"), 0.1, heads_file)
     assert (row["network"], row["steps"]) == ("voxelmorph", 4)
     assert 0 < row["Dice before"] < 1
 
