@@ -1,4 +1,4 @@
-"""The 3 x 3 x 3 convolution of every network, around a defect of torch on a CPU."""
+"""The 3 x 3 x 3 convolution that the networks' blocks share, around a defect of torch on a CPU."""
 
 import torch
 import torch.nn.functional as F
